@@ -1,0 +1,1 @@
+"""Openers: what an exhibit holds, byte for byte."""

@@ -1,0 +1,1 @@
+"""Decode once: hashes, true type, PDQ, metadata, thumbnail."""

@@ -1,0 +1,1 @@
+"""What plugins are made of: decorators, openers of single formats, times, phone numbers."""

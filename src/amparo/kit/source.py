@@ -1,0 +1,80 @@
+"""Bytes of one piece of evidence, read through a read-only descriptor that somebody else opened."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import BinaryIO
+
+
+class FdReader(io.RawIOBase):
+    """A window ``[offset, offset + size)`` of a descriptor; own position, ``pread`` only."""
+
+    def __init__(self, fd: int, offset: int = 0, size: int | None = None) -> None:
+        self._fd = fd
+        self._offset = offset
+        self._size = os.fstat(fd).st_size - offset if size is None else size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        want = min(len(buffer), self._size - self._at)
+        if want <= 0:
+            return 0
+        data = os.pread(self._fd, want, self._offset + self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+class Source:
+    """One file's bytes inside a cell: ``size`` in bytes, ``stream()`` to read, companions beside it.
+
+    ``companions`` are the files an SQLite database is written with (``-wal``, ``-journal``), keyed by
+    suffix. ``read()`` refuses with ValueError above ``limit`` bytes rather than filling memory.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, size: int, companions: dict[str, Source] | None = None
+    ) -> None:
+        self._stream = stream
+        self.size = size
+        self.companions = companions or {}
+
+    @classmethod
+    def of_fd(cls, fd: int, offset: int = 0, size: int | None = None) -> Source:
+        """A source over a window of a descriptor."""
+        raw = FdReader(fd, offset, size)
+        length = raw.seek(0, io.SEEK_END)
+        raw.seek(0)
+        return cls(io.BufferedReader(raw, 1 << 18), length)
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Source:
+        """A source over bytes in memory."""
+        return cls(io.BytesIO(data), len(data))
+
+    def stream(self) -> BinaryIO:
+        """The stream, rewound to the start."""
+        self._stream.seek(0)
+        return self._stream
+
+    def read(self, limit: int = 2 << 30) -> bytes:
+        """All bytes; ValueError when there are more than ``limit``."""
+        data = self.stream().read(limit + 1)
+        if len(data) > limit:
+            raise ValueError(f"larger than {limit} bytes")
+        return data

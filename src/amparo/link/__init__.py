@@ -1,0 +1,1 @@
+"""Claims that join accounts, threads and contents."""

@@ -1,0 +1,1 @@
+"""Known sets, near index, stacks."""

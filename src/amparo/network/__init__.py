@@ -1,0 +1,1 @@
+"""Groups over time, propagation, activity."""

@@ -1,0 +1,1 @@
+"""A synthetic operation with its ground truth, and scoring against it."""

@@ -1,0 +1,1 @@
+"""Plans what is missing and does it, on all cores."""

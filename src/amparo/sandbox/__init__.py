@@ -1,0 +1,1 @@
+"""Cells: where hostile bytes are parsed, and the guard that watches them."""

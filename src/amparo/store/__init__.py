@@ -1,0 +1,1 @@
+"""The case's records on disk: SQLite or PostgreSQL, one implementation."""
