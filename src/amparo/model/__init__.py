@@ -1,6 +1,6 @@
 """What Amparo talks about: records, ids and the description of their fields. Standard library only."""
 
-from amparo.model.actions import Action, Mark, chain_hash
+from amparo.model.actions import Action, Mark, chain_hash, verb_action
 from amparo.model.base import (
     KINDS,
     At,
@@ -90,4 +90,5 @@ __all__ = [
     "make_id",
     "path_bytes",
     "path_text",
+    "verb_action",
 ]

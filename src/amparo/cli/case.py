@@ -1,0 +1,179 @@
+"""The verbs of a case's life: new, add, run, status, verify."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, table
+
+if TYPE_CHECKING:
+    from amparo.store.case import Case
+
+
+@contextmanager
+def opened(path: Path, write: bool = False) -> Iterator[Case]:
+    """An existing case, open; Refused when it is none or somebody else is writing."""
+    from amparo.store.case import Case, CaseError
+
+    try:
+        case = Case.open(path, write=write)
+    except CaseError as error:
+        raise Refused(str(error)) from error
+    try:
+        yield case
+    finally:
+        case.close()
+
+
+def new(args: argparse.Namespace) -> int:
+    """Create a case."""
+    from amparo.store.case import Case, CaseError
+
+    try:
+        case = Case.create(
+            args.case, args.name or args.case.stem, scheme=args.scheme, store=args.store
+        )
+    except CaseError as error:
+        raise Refused(str(error)) from error
+    case.close()
+    answer(args.json, {"case": str(args.case)}, [f"Created {args.case}"])
+    return DONE
+
+
+def add(args: argparse.Namespace) -> int:
+    """Take in exhibits."""
+    from amparo.run.intake import add_exhibit
+    from amparo.run.progress import Progress
+
+    if args.exhibit and len(args.paths) > 1:
+        raise Refused("--exhibit names one exhibit: add the paths one by one")
+    with opened(args.case, write=True) as case:
+        taken = []
+        for path in args.paths:
+            try:
+                taken.append(
+                    add_exhibit(
+                        case,
+                        path,
+                        number=args.exhibit or path.name,
+                        country=args.country.upper(),
+                        site=args.site,
+                        holder=args.holder,
+                        legal_basis=args.legal_basis,
+                        progress=Progress(quiet=args.json),
+                    )
+                )
+            except (ValueError, OSError) as error:
+                raise Refused(f"{path}: {error}") from error
+        problems = sum(t.problems for t in taken)
+        answer(
+            args.json,
+            {"exhibits": [t.as_dict() for t in taken]},
+            [line for t in taken for line in t.lines()],
+        )
+    return PROBLEMS if problems else DONE
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do all that is missing."""
+    from amparo.run.progress import Progress
+
+    with opened(args.case, write=True) as case:
+        from amparo.run.plan import Plan
+
+        try:
+            plan = Plan(case, args.stage, args.only)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        if plan.finished():
+            answer(args.json, {"idle": True}, ["Nothing to do: everything is up to date."])
+            return DONE
+        from amparo.run.local import run as run_plan
+        from amparo.sandbox.guard import FloorError
+
+        try:
+            summary = run_plan(case, plan, Progress(quiet=args.json))
+        except FloorError as error:
+            raise Refused(str(error)) from error
+        answer(args.json, summary.as_dict(), summary.lines())
+        return PROBLEMS if summary.counts.problems else DONE
+
+
+def status(args: argparse.Namespace) -> int:
+    """What is done, what is not, what could not be read and why."""
+    from amparo.model import Exhibit, Problem
+    from amparo.run.plan import Plan
+
+    with opened(args.case) as case:
+        store = case.store
+        plan = Plan(case)
+        kinds = {kind: n for kind, n in store.totals().items() if n}
+        exhibits = sorted(store.each(Exhibit), key=lambda e: (e.country, e.number))
+        waiting = [e.number for e in plan.exhibits()]
+        unsettled = [s.id for s in plan.all() if not plan.settled(s)]
+        problems = list(store.each(Problem))
+        by_exhibit = {e.id: e.number for e in exhibits}
+        data = {
+            "case": case.config.name,
+            "exhibits": [
+                {"number": e.number, "country": e.country, "site": e.site, "form": e.form}
+                for e in exhibits
+            ],
+            "records": kinds,
+            "waiting_for_intake": waiting,
+            "pending_plugins": unsettled,
+            "problems": [
+                {
+                    "stage": p.stage,
+                    "plugin": p.plugin,
+                    "exhibit": by_exhibit.get(p.exhibit, ""),
+                    "path": p.path,
+                    "reason": p.reason,
+                }
+                for p in problems
+            ],
+        }
+        lines = [f"Case {safe(case.config.name)}: {len(exhibits)} exhibits"]
+        lines += [f"  {kind:<18}{n:>12,}" for kind, n in sorted(kinds.items())]
+        if waiting:
+            lines.append(f"Intake not finished: {', '.join(map(safe, waiting))}")
+        if unsettled:
+            lines.append(f"Not up to date: {', '.join(unsettled)} (amparo run)")
+        else:
+            lines.append("Everything is up to date.")
+        if problems:
+            rows: list[tuple[object, ...]] = [
+                (by_exhibit.get(p.exhibit, ""), p.path or p.plugin, p.reason) for p in problems[:200]
+            ]
+            lines += ["", f"Could not be read, or not wholly: {len(problems)}"]
+            lines += table(rows, ("exhibit", "what", "why"))
+            if len(problems) > 200:
+                lines.append(f"… and {len(problems) - 200} more: amparo status --json")
+        answer(args.json, data, lines)
+        return PROBLEMS if problems else DONE
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Check custody hashes and the chain of actions."""
+    from amparo.run.custody import check_seals
+    from amparo.run.progress import Progress
+
+    with opened(args.case) as case:
+        chain = case.store.verify()
+        seals = check_seals(case, Progress(quiet=args.json))
+        broken = [*chain, *(s.reason for s in seals if s.reason)]
+        lines = [
+            "Chain of actions: " + ("holds" if not chain else "BROKEN"),
+            *(f"  {line}" for line in chain),
+            *(s.line() for s in seals),
+        ]
+        answer(
+            args.json,
+            {"chain": chain, "exhibits": [s.as_dict() for s in seals], "ok": not broken},
+            lines,
+        )
+        return PROBLEMS if broken else DONE

@@ -1,0 +1,152 @@
+"""The demo operation, and the score of a replay case against its truth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amparo.cli.case import opened
+from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, say
+
+if TYPE_CHECKING:
+    from amparo.replay.score import Report
+    from amparo.store.case import Case
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Build the synthetic operation, run everything, print the findings, open the desk."""
+    from amparo.replay import build
+    from amparo.run.progress import Progress
+    from amparo.store.case import Case
+
+    started = time.monotonic()
+    show = Progress(quiet=args.json)
+    operation = args.out / f"operation-{args.scale}"
+    show.say(f"Building the {args.scale} operation in {operation} (benign pictures, invented people)")
+    truth = build(operation, args.scale)
+    path = args.out / f"{args.scale}.amparo"
+    if not path.exists():
+        Case.create(path, f"Demo operation ({args.scale})", scheme="Triage 1").close()
+    with opened(path, write=True) as case:
+        built = time.monotonic() - started
+        _take_in(case, operation, show)
+        report, found = _work(case, truth, show)
+        found["seconds"] = {
+            "build": round(built, 1),
+            "all": round(time.monotonic() - started, 1),
+        }
+        lines = ["", *_findings(found), "", "Against the truth of the replay:", *report.lines()]
+        answer(args.json, {**found, "score": report.as_dict()}, lines)
+        if args.no_open or args.json:
+            return DONE
+        say("")
+        from amparo.review.app import serve
+        from amparo.run.picture import Pictures
+
+        with Pictures(case) as pictures:
+            serve(case, pictures.webp, performer="demo", open_browser=True)
+    return DONE
+
+
+def _take_in(case: Case, operation: Path, show: object) -> None:
+    from amparo.match.known import compile_set
+    from amparo.run.intake import add_exhibit
+    from amparo.run.progress import Progress
+
+    assert isinstance(show, Progress)
+    for entry in json.loads((operation / "exhibits.json").read_text()):
+        add_exhibit(
+            case,
+            operation / entry["path"],
+            number=entry["number"],
+            country=entry["country"],
+            site=entry["site"],
+            holder=entry["holder"],
+            legal_basis=entry["legal_basis"],
+            progress=show,
+        )
+    for name, use in (("benign-ignore.txt", "ignore"), ("alert-vics.json", "alert")):
+        source = operation / "known" / name
+        made, _ = compile_set(source, case.derived, source.stem, use, "replay")
+        case.store.put([made])
+
+
+def _work(case: Case, truth: Path, show: object) -> tuple[Report, dict[str, object]]:
+    from amparo.replay.score import score as compare
+    from amparo.run.local import run
+    from amparo.run.plan import Plan
+    from amparo.run.progress import Progress
+
+    assert isinstance(show, Progress)
+    run(case, Plan(case), show)
+    show.say("  scoring")
+    return compare(case.store, truth), findings(case)
+
+
+def findings(case: Case) -> dict[str, object]:
+    """What a case holds, in the numbers that matter first."""
+    from amparo.model import (
+        Account,
+        Exhibit,
+        KnownMatch,
+        Media,
+        Message,
+        Posting,
+        Problem,
+        StackMember,
+        Thread,
+    )
+
+    store = case.store
+    known = {content for (content,) in store.columns(KnownMatch, "content")}
+    stacks = {stack for (stack,) in store.columns(StackMember, "stack")}
+    unknown = {
+        stack
+        for content, stack in store.columns(StackMember, "content", "stack")
+        if content not in known
+    }
+    pictures = store.totals().get(Media.KIND, 0)
+    countries = {c for (c,) in store.columns(Account, "country") if c}
+    return {
+        "exhibits": store.totals().get(Exhibit.KIND, 0),
+        "files": store.totals().get("file", 0),
+        "contents": store.totals().get("content", 0),
+        "pictures": pictures,
+        "stacks": len(stacks),
+        "known": len(known),
+        "to_look_at": len(unknown),
+        "groups": sum(1 for _ in store.columns(Thread, "id", form="group")),
+        "accounts": store.totals().get(Account.KIND, 0),
+        "countries": len(countries),
+        "message_rows": store.totals().get(Message.KIND, 0),
+        "postings": store.totals().get(Posting.KIND, 0),
+        "problems": store.totals().get(Problem.KIND, 0),
+    }
+
+
+def _findings(found: dict[str, object]) -> list[str]:
+    f = found
+    return [
+        "Findings",
+        f"  {f['exhibits']} exhibits, {f['files']} files, {f['contents']} distinct contents",
+        f"  {f['pictures']} pictures in {f['stacks']} stacks; {f['known']} known;"
+        f" {f['to_look_at']} stacks left to look at",
+        f"  {f['groups']} groups, {f['accounts']} accounts, numbers of {f['countries']} countries",
+        f"  {f['message_rows']} message rows; {f['postings']} postings followed through the groups",
+        f"  {f['problems']} things could not be read, or not wholly (amparo status)",
+    ]
+
+
+def score(args: argparse.Namespace) -> int:
+    """Compare a replay case with its truth."""
+    from amparo.replay.score import score as compare
+
+    if not args.truth.is_file():
+        raise Refused(f"{safe(str(args.truth))}: no truth file there")
+    with opened(args.case) as case:
+        report = compare(case.store, args.truth)
+        answer(args.json, report.as_dict(), report.lines())
+        return DONE if report.perfect else PROBLEMS

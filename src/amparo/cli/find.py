@@ -1,0 +1,101 @@
+"""Find content, text or an account in a case. What is found is a lead, never an identity."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from amparo.cli.case import opened
+from amparo.cli.say import DONE, Refused, answer, safe
+
+if TYPE_CHECKING:
+    from amparo.store.case import Case
+
+
+def find(args: argparse.Namespace) -> int:
+    """Find content by picture or hash, text, or an account."""
+    with opened(args.case) as case:
+        if args.text is not None:
+            return _text(case, args, args.text, ())
+        if args.account is not None:
+            return _text(case, args, args.account, ("account", "account_name"))
+        hits = _by_hash(case, args.hash) if args.hash else _by_image(case, args)
+        rows = [_where(case, *hit) for hit in hits[: args.limit]]
+        lines = [line for row in rows for line in _lines(row)] or ["Nothing found."]
+        answer(args.json, {"found": rows, "total": len(hits)}, lines)
+        return DONE
+
+
+def _text(case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...]) -> int:
+    hits = [h for h in case.store.search(text, limit=args.limit) if not kinds or h.kind in kinds]
+    answer(
+        args.json,
+        {"found": [{"kind": h.kind, "id": h.id, "text": h.text} for h in hits]},
+        [f"{h.kind:<14}{h.id}  {safe(h.text)}" for h in hits] or ["Nothing found."],
+    )
+    return DONE
+
+
+def _by_hash(case: Case, digest: str) -> list[tuple[str, int, bool]]:
+    from amparo.match.find import by_hash
+
+    try:
+        return [(content, 0, False) for content in by_hash(case.store, digest)]
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _by_image(case: Case, args: argparse.Namespace) -> list[tuple[str, int, bool]]:
+    import hashlib
+
+    from amparo.kit.plugin import discover
+    from amparo.match.find import by_hash, near_contents
+    from amparo.model import Fingerprint
+    from amparo.run.picture import look_at
+
+    try:
+        with args.image.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise Refused(f"{args.image}: {error.strerror}") from error
+    exact = [(content, 0, False) for content in by_hash(case.store, sha256)]
+    spec = next(s for s in discover() if s.id == "fingerprint/image")
+    outcome = look_at(case, args.image, spec)
+    if outcome.error:
+        raise Refused(f"{args.image}: {outcome.error}")
+    near: list[tuple[str, int, bool]] = []
+    for record in outcome.records():
+        if isinstance(record, Fingerprint) and record.algorithm == "pdq8":
+            near = near_contents(case.store, record.value, 31)
+    seen = {content for content, _, _ in exact}
+    return exact + [hit for hit in near if hit[0] not in seen]
+
+
+def _where(case: Case, content_id: str, distance: int, turned: bool) -> dict[str, object]:
+    from amparo.model import Content, Exhibit, File, Posting
+
+    content = case.store.get(Content, content_id)
+    assert content is not None
+    files = []
+    for file in case.store.each(File, content=content_id):
+        exhibit = case.store.get(Exhibit, file.exhibit)
+        files.append(
+            {"exhibit": exhibit.number if exhibit else "", "path": file.path, "state": file.state}
+        )
+    return {
+        "content": content_id,
+        "sha256": content.sha256,
+        "mime": content.mime,
+        "distance": distance,
+        "turned": turned,
+        "files": files,
+        "postings": sum(1 for _ in case.store.each(Posting, content=content_id)),
+    }
+
+
+def _lines(row: dict[str, object]) -> list[str]:
+    files = row["files"]
+    assert isinstance(files, list)
+    how = f"distance {row['distance']}" + (", turned" if row["turned"] else "")
+    head = f"{row['sha256']}  {row['mime']}  {how}  {row['postings']} postings"
+    return [head, *(f"    {safe(f['exhibit'])}: {safe(f['path'])} ({f['state']})" for f in files)]

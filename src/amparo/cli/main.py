@@ -1,0 +1,124 @@
+"""Arguments and dispatch. The help of a verb is the first line of its function's docstring."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from amparo.cli.say import REFUSED, STOPPED, Refused
+
+VERBS = {
+    "demo": "demo",
+    "new": "case",
+    "add": "case",
+    "run": "case",
+    "status": "case",
+    "verify": "case",
+    "known": "known",
+    "find": "find",
+    "review": "desk",
+    "score": "demo",
+}
+HELP = {
+    "demo": "build the synthetic operation, run everything, open the desk",
+    "new": "create a case",
+    "add": "take in exhibits: a folder, zip, tar or tar.gz each",
+    "run": "do all that is missing, with progress; resumable",
+    "status": "what is done, what is not, what could not be read and why",
+    "verify": "check custody hashes and the chain of actions",
+    "known": "known-hash sets: alert or ignore",
+    "find": "find content, text or an account in a case",
+    "review": "the web desk, on this machine only",
+    "score": "compare a replay case with its truth: recall and precision",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status."""
+    args = parser().parse_args(argv)
+    verb: Callable[[argparse.Namespace], int] = getattr(
+        import_module(f"amparo.cli.{VERBS[args.verb]}"), args.verb
+    )
+    try:
+        return verb(args)
+    except Refused as refusal:
+        print(f"amparo: {refusal}", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("\namparo: stopped; the same command goes on where it was", file=sys.stderr)
+        return STOPPED
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    top = argparse.ArgumentParser(
+        prog="amparo",
+        description="Amparo: lawfully seized evidence in, a connected case on the desk out.",
+    )
+    top.add_argument("--version", action="version", version=_version())
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, case: bool = True) -> argparse.ArgumentParser:
+        p = verbs.add_parser(name, help=HELP[name], description=HELP[name])
+        p.add_argument("--json", action="store_true", help="answer as JSON")
+        if case:
+            p.add_argument("case", type=Path, metavar="CASE", help="the case folder")
+        return p
+
+    p = verb("demo", case=False)
+    p.add_argument("--scale", choices=["small", "tantalio"], default="small")
+    p.add_argument("--out", type=Path, default=Path("demo-out"), help="folder to build in")
+    p.add_argument("--no-open", action="store_true", help="do not open the desk afterwards")
+
+    p = verb("new")
+    p.add_argument("--name", default="", help="name of the operation (default: the folder's)")
+    p.add_argument("--scheme", default="", help="category scheme of the case")
+    p.add_argument("--store", default="", help="PostgreSQL URL; default: SQLite in the folder")
+
+    p = verb("add")
+    p.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    p.add_argument("--exhibit", default="", help="exhibit number (default: name of the path)")
+    p.add_argument("--country", default="", help="ISO 3166 code of the seizing country")
+    p.add_argument("--site", default="", help="where it was seized")
+    p.add_argument("--holder", default="", help="who held it")
+    p.add_argument("--legal-basis", default="", help="warrant or other authority")
+
+    p = verb("run")
+    p.add_argument("--stage", default="", help="only this stage")
+    p.add_argument("--only", default="", help="only this plugin")
+
+    verb("status")
+    verb("verify")
+
+    p = verb("known")
+    p.add_argument("do", choices=["add", "list", "remove"])
+    p.add_argument("what", nargs="?", default="", help="add: the list's file; remove: its name")
+    p.add_argument("--name", default="", help="name of the set (default: the file's)")
+    p.add_argument("--use", choices=["alert", "ignore"], help="what a match means (add)")
+    p.add_argument("--origin", default="", help="who supplied the list")
+
+    p = verb("find")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--image", type=Path, help="a picture: exact copies and near ones")
+    what.add_argument("--hash", help="MD5, SHA-1 or SHA-256 in hex")
+    what.add_argument("--text", help="words in messages, names, subjects, paths")
+    what.add_argument("--account", help="a phone number, JID or part of one")
+    p.add_argument("--limit", type=int, default=50)
+
+    p = verb("review")
+    p.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    p.add_argument("--no-open", action="store_true", help="only print the address")
+    p.add_argument("--as", dest="performer", default="", help="who is looking (default: login)")
+
+    p = verb("score")
+    p.add_argument("truth", type=Path, metavar="TRUTH", help="the replay's truth file")
+    return top
+
+
+def _version() -> str:
+    from amparo import __version__
+
+    return f"amparo {__version__}"

@@ -1,0 +1,47 @@
+"""How verbs answer: lines for people, or one JSON document with ``--json``."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+DONE, PROBLEMS, REFUSED, STOPPED = 0, 1, 2, 130
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message is one clear line."""
+
+
+def safe(text: str) -> str:
+    """Text from evidence for a terminal: control and direction marks shown, never obeyed."""
+    return _CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text).replace("\n", "\\n")
+
+
+def say(text: str = "") -> None:
+    """One line for people."""
+    print(text)
+
+
+def answer(as_json: bool, data: dict[str, Any], lines: list[str]) -> None:
+    """The verb's answer in the form asked for."""
+    if as_json:
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(lines))
+
+
+def table(rows: list[tuple[object, ...]], head: tuple[str, ...]) -> list[str]:
+    """Rows as aligned lines under a head; numbers to the right."""
+    cells = [tuple(safe(str(c)) for c in row) for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    numeric = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(head))]
+    return [
+        "  ".join(
+            c.rjust(w) if right else c.ljust(w)
+            for c, w, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    ]

@@ -1,0 +1,148 @@
+"""Where an exhibit's bytes lie, and how a cell gets at one file of it: descriptors and a locator.
+
+Nothing is read here: descriptors are opened read-only by the host and handed to a cell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from amparo.evidence.folder import open_file
+from amparo.kit.found import Found
+from amparo.kit.plugin import Spec
+from amparo.model import Content, Exhibit, File, Preview, make_id, path_bytes
+from amparo.sandbox.guard import Job
+from amparo.store.case import Case
+
+READERS = "amparo.evidence.readers"
+COMPANIONS = ("-wal", "-journal")
+SQLITE = "application/vnd.sqlite3"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a cell reaches some bytes: open these, then read with this reader at this locator."""
+
+    open: Callable[[], list[int]]
+    reader: str
+    locator: str
+
+
+class Exhibits:
+    """Finds the bytes of files in the exhibits of one case."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._exhibits: dict[str, Exhibit] = {}
+
+    def exhibit(self, id: str) -> Exhibit:
+        """The exhibit's record, read once."""
+        if id not in self._exhibits:
+            found = self._case.store.get(Exhibit, id)
+            if found is None:
+                raise KeyError(f"no exhibit {id} in this case")
+            self._exhibits[id] = found
+        return self._exhibits[id]
+
+    def reach(self, file: File) -> Reach:
+        """How to read one file, with the companions SQLite wrote beside it."""
+        exhibit = self.exhibit(file.exhibit)
+        root = Path(os.fsdecode(path_bytes(exhibit.source)))
+        beside = self._companions(file)
+        if exhibit.form == "folder":
+            paths = [file.path, *(f.path for f in beside.values())]
+            return Reach(
+                lambda: open_all([lambda p=p: open_file(root, p) for p in paths]),
+                f"{READERS}:whole",
+                json.dumps({"companions": list(beside)}),
+            )
+        locator = json.loads(file.locator)
+        locator["companions"] = {suffix: json.loads(f.locator) for suffix, f in beside.items()}
+        container = unwrapped(self._case, exhibit) if exhibit.form == "tar.gz" else root
+        return Reach(
+            lambda: open_all([lambda: open_read_only(container)]),
+            f"{READERS}:{'zip' if exhibit.form == 'zip' else 'tar'}_member",
+            json.dumps(locator),
+        )
+
+    def _companions(self, file: File) -> dict[str, File]:
+        found = {}
+        for suffix in COMPANIONS:
+            path = file.path + suffix
+            other = self._case.store.get(
+                File, make_id("file", file.exhibit, path, 0, file.state)
+            )
+            if other is not None and other.content and other.size:
+                found[suffix] = other
+        return found
+
+    def file_job(self, spec: Spec, file: File, content: Content) -> Job:
+        """A parser's job: one file where it lies."""
+        found = Found(file.exhibit, file.id, file.path, content.id, content.sha256)
+        return self._job(spec, file.id, found, self.reach(file))
+
+    def content_job(self, spec: Spec, content: Content, file: File) -> Job:
+        """A fingerprint's job: the content, read from one of the places it occurs."""
+        found = Found("", "", file.path, content.id, content.sha256)
+        return self._job(spec, content.id, found, self.reach(file))
+
+    def preview_job(self, spec: Spec, content: Content, preview: Preview) -> Job:
+        """A fingerprint's job on bytes kept inside another file's row."""
+        found = Found("", "", "", content.id, content.sha256)
+        reach = Reach(
+            lambda: [bytes_descriptor(preview.data)], f"{READERS}:whole", '{"companions": []}'
+        )
+        return self._job(spec, content.id, found, reach)
+
+    @staticmethod
+    def _job(spec: Spec, token: str, found: Found, reach: Reach) -> Job:
+        return Job(
+            token=token,
+            function=spec.function,
+            opens=spec.opens,
+            reader=reach.reader,
+            locator=reach.locator,
+            open=reach.open,
+            found=found,
+            seconds=spec.seconds,
+        )
+
+
+def unwrapped(case: Case, exhibit: Exhibit) -> Path:
+    """Where the tar inside a compressed tar lies once its gzip layer has been taken off."""
+    return case.derived / f"{exhibit.id}.tar"
+
+
+def open_read_only(path: Path) -> int:
+    """A descriptor that cannot write, leaving the access time alone where the system allows."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def open_all(openers: list[Callable[[], int]]) -> list[int]:
+    """All descriptors or none."""
+    fds: list[int] = []
+    try:
+        for opener in openers:
+            fds.append(opener())
+    except OSError:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return fds
+
+
+def bytes_descriptor(data: bytes) -> int:
+    """An anonymous, sealed in-memory file holding these bytes, opened again read-only."""
+    fd = os.memfd_create("preview", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, data)
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(fd)

@@ -1,0 +1,36 @@
+"""Cells for this case, started only when there is something to read."""
+
+from __future__ import annotations
+
+import os
+
+from amparo.kit.plugin import discover
+from amparo.run.plan import READING
+from amparo.sandbox.guard import Guard
+from amparo.store.case import Case
+
+
+class LazyGuard:
+    """Context manager around a :class:`Guard` that starts its warm parent on first use."""
+
+    def __init__(self, case: Case, cells: int = 0) -> None:
+        self._config = case.config
+        self._cells = cells or case.config.cells or os.cpu_count() or 1
+        self._guard: Guard | None = None
+
+    def __enter__(self) -> LazyGuard:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._guard is not None:
+            self._guard.__exit__(None, None, None)
+            self._guard = None
+
+    def get(self) -> Guard:
+        """The guard, started on first use; FloorError when cells cannot be locked in enough."""
+        if self._guard is None:
+            plugins = {s.function.partition(":")[0] for s in discover() if s.stage in READING}
+            preload = [*sorted(plugins), "amparo.evidence.readers"]
+            guard = Guard(self._cells, preload, floor=self._config.isolation_floor)
+            self._guard = guard.__enter__()
+        return self._guard

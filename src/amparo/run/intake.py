@@ -1,0 +1,238 @@
+"""Intake: an exhibit is registered, hashed until two readings agree, and its entries listed.
+
+A folder is walked and hashed by the host (hashing parses nothing). A container is hashed as a whole,
+then listed inside a cell; the gzip layer of a compressed tar is taken off once, also in a cell, into
+a derived file that can be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from amparo.evidence.detect import form_of
+from amparo.evidence.folder import hash_container
+from amparo.evidence.folder import intake as folder_intake
+from amparo.kit.found import Found
+from amparo.kit.plugin import Spec, discover
+from amparo.model import Content, Exhibit, File, Problem, Record, Seal, path_bytes, path_text
+from amparo.run.exhibits import READERS, open_read_only, unwrapped
+from amparo.run.guards import LazyGuard
+from amparo.run.progress import Progress
+from amparo.run.writer import Counts, machine_action, now_ms
+from amparo.sandbox.guard import Job
+from amparo.store.case import Case
+
+FOLDER = Spec("evidence", "folder", 1, "Lists and hashes a folder.", "", forms=("folder",))
+
+
+@dataclass
+class Taken:
+    """What came in with one exhibit."""
+
+    exhibit: Exhibit
+    seal: Seal | None
+    problems: int
+
+    def lines(self) -> list[str]:
+        """For people."""
+        head = f"Exhibit {self.exhibit.number} ({self.exhibit.form})"
+        if self.seal is None:
+            return [f"{head}: could not be read; amparo status says why"]
+        text = f"{head}: {self.seal.files:,} files, {self.seal.bytes:,} bytes"
+        return [text, f"  {self.seal.method} SHA-256 {self.seal.sha256}"]
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json``."""
+        seal = self.seal
+        return {
+            "number": self.exhibit.number,
+            "form": self.exhibit.form,
+            "sha256": seal.sha256 if seal else "",
+            "method": seal.method if seal else "",
+            "files": seal.files if seal else 0,
+            "bytes": seal.bytes if seal else 0,
+            "problems": self.problems,
+        }
+
+
+def add_exhibit(
+    case: Case,
+    path: Path,
+    *,
+    number: str,
+    country: str = "",
+    site: str = "",
+    holder: str = "",
+    legal_basis: str = "",
+    progress: Progress,
+) -> Taken:
+    """Register one exhibit and take it in; the same call again goes on or does nothing.
+
+    Raises ValueError when the path is no folder, zip, tar or tar.gz, or when the number already
+    stands for something else.
+    """
+    path = path.resolve()
+    exhibit = Exhibit(
+        number=number,
+        country=country,
+        site=site,
+        holder=holder,
+        legal_basis=legal_basis,
+        form=form_of(path),
+        source=path_text(os.fsencode(path)),
+    )
+    known = case.store.get(Exhibit, exhibit.id)
+    if known is not None and known != exhibit:
+        raise ValueError(f"exhibit number {number} is taken: {known.source}")
+    case.store.put([exhibit])
+    counts = Counts()
+    if case.store.is_done(f"evidence/{exhibit.form}", exhibit.id) is None:
+        with LazyGuard(case) as guard:
+            take_in(case, [exhibit], guard, counts, progress)
+    seal = next(case.store.each(Seal, exhibit=exhibit.id), None)
+    return Taken(exhibit, seal, counts.problems)
+
+
+def take_in(
+    case: Case, exhibits: list[Exhibit], guard: LazyGuard, counts: Counts, show: Progress
+) -> None:
+    """Hash and list every exhibit given."""
+    openers = {form: s for s in discover() if s.stage == "evidence" for form in s.forms}
+    for exhibit in exhibits:
+        show.begin(f"intake {exhibit.number}", None)
+        spec, started = openers.get(exhibit.form, FOLDER), now_ms()
+        source = Path(os.fsdecode(path_bytes(exhibit.source)))
+        try:
+            records = (
+                _folder(source, exhibit, show)
+                if exhibit.form == "folder"
+                else _container(case, source, exhibit, spec, guard, show)
+            )
+            _write(case, spec, exhibit, records, started, counts)
+        except OSError as error:
+            reason = f"could not be read: {error.strerror or error}"
+            counts.problems += 1
+            case.store.put([_problem(spec, exhibit, "", reason)], maker=spec.id)
+        show.end()
+
+
+def _write(
+    case: Case,
+    spec: Spec,
+    exhibit: Exhibit,
+    records: Iterator[Record],
+    started: int,
+    counts: Counts,
+) -> None:
+    def counted() -> Iterator[Record]:
+        for record in records:
+            counts.problems += isinstance(record, Problem)
+            counts.files += isinstance(record, File)
+            counts.bytes += record.size if isinstance(record, File) else 0
+            counts.records += 1
+            yield record
+
+    done_as = f"evidence/{exhibit.form}"
+    case.store.finish(
+        machine_action(spec, started, (exhibit.id,)),
+        counted(),
+        done=[(exhibit.id, done_as, spec.version)],
+        maker=spec.id,
+    )
+
+
+def _folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
+    hashes: dict[str, str] = {}
+    lines: list[tuple[str, int, str]] = []
+    for record in folder_intake(root, exhibit.id, lambda size: show.step(1, size)):
+        if isinstance(record, Content):
+            hashes[record.id] = record.sha256
+        if isinstance(record, File) and record.entry == "file":
+            lines.append((record.path, record.size, record.content))
+        yield record
+    manifest = hashlib.sha256()
+    for path, size, content in sorted(lines):
+        manifest.update(f"{hashes.get(content, '')} {size} {path}\n".encode())
+    yield Seal(
+        exhibit=exhibit.id,
+        method="manifest",
+        sha256=manifest.hexdigest(),
+        files=len(lines),
+        bytes=sum(size for _, size, _ in lines),
+        readings=2,
+    )
+
+
+def _container(
+    case: Case, path: Path, exhibit: Exhibit, spec: Spec, guard: LazyGuard, show: Progress
+) -> Iterator[Record]:
+    sha256, size, readings = hash_container(path, lambda n: show.step(0, n))
+    files = 0
+    source = path
+    if exhibit.form == "tar.gz":
+        source = unwrapped(case, exhibit)
+        for reason in _unwrap(path, source, exhibit, guard):
+            yield _problem(spec, exhibit, "", reason)
+    job = Job(
+        token=exhibit.id,
+        function=spec.function,
+        opens="bytes",
+        reader=f"{READERS}:whole",
+        locator='{"companions": []}',
+        open=lambda: [open_read_only(source)],
+        found=Found(exhibit.id, "", exhibit.number, "", sha256, exhibit.form),
+        seconds=spec.seconds,
+    )
+    for outcome in guard.get().run([[job]]):
+        for reason in outcome.warnings + ([outcome.error] if outcome.error else []):
+            yield _problem(spec, exhibit, "", reason)
+        if not outcome.error:
+            for record in outcome.records():
+                files += isinstance(record, File)
+                show.step(isinstance(record, File), 0)
+                yield record
+    yield Seal(
+        exhibit=exhibit.id,
+        method="container",
+        sha256=sha256,
+        files=files,
+        bytes=size,
+        readings=readings,
+    )
+
+
+def _unwrap(path: Path, target: Path, exhibit: Exhibit, guard: LazyGuard) -> list[str]:
+    """Take the gzip layer off into ``target``; what came out before damage stays."""
+    part = target.with_suffix(".part")
+    with part.open("wb") as out:
+        job = Job(
+            token=exhibit.id,
+            function="amparo.evidence.unwrap:gunzip",
+            opens="bytes",
+            reader=f"{READERS}:whole",
+            locator='{"companions": []}',
+            open=lambda: [open_read_only(path)],
+            found=Found(exhibit.id, "", exhibit.number, ""),
+            seconds=24 * 3600.0,
+            sink=out.write,
+        )
+        reasons = []
+        for outcome in guard.get().run([[job]]):
+            reasons += outcome.warnings + ([outcome.error] if outcome.error else [])
+    part.replace(target)
+    return reasons
+
+
+def _problem(spec: Spec, exhibit: Exhibit, path: str, reason: str) -> Problem:
+    return Problem(
+        stage=spec.stage,
+        plugin=spec.id,
+        subject=exhibit.id,
+        exhibit=exhibit.id,
+        path=path,
+        reason=reason,
+    )

@@ -1,0 +1,134 @@
+"""The local runner: everything missing in a case, on all cores of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from inspect import signature
+from itertools import chain
+
+from amparo.kit.plugin import Spec, discover, load
+from amparo.model import Record
+from amparo.run.intake import take_in
+from amparo.run.guards import LazyGuard
+from amparo.run.plan import Plan, Task
+from amparo.run.progress import Progress, span
+from amparo.run.writer import Counts, Writer, machine_action, now_ms
+from amparo.sandbox.guard import Job
+from amparo.store.case import Case
+
+
+@dataclass
+class Summary:
+    """What a run did; ``idle`` when there was nothing to do."""
+
+    counts: Counts
+    seconds: float
+    derived: list[str] = field(default_factory=list)
+
+    @property
+    def idle(self) -> bool:
+        return not self.counts.files and not self.derived
+
+    def lines(self) -> list[str]:
+        """For people."""
+        c = self.counts
+        if self.idle:
+            return ["Nothing to do: everything is up to date."]
+        out = [f"Done in {span(self.seconds)}: {c.files:,} subjects, {c.records:,} records read"]
+        if c.problems:
+            out.append(f"{c.problems:,} things could not be read, or not wholly: amparo status")
+        return out
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json``."""
+        c = self.counts
+        return {
+            "idle": self.idle,
+            "files": c.files,
+            "bytes": c.bytes,
+            "records": c.records,
+            "problems": c.problems,
+            "failed": c.failed,
+            "plugins": c.plugins,
+            "derived": self.derived,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def run(case: Case, plan: Plan, progress: Progress) -> Summary:
+    """Do all that is missing in a case; stopped or killed at any instant, it goes on where it was.
+
+    Stages that read evidence go round until nothing new appears (a parser may bring up pictures to
+    fingerprint), then the concluding stages follow. Raises FloorError when cells cannot be locked in
+    as far as the case demands.
+    """
+    counts = Counts()
+    started = now_ms()
+    with LazyGuard(case) as guard:
+        take_in(case, plan.exhibits(), guard, counts, progress)
+        reading = plan.fingerprints + plan.parsers
+        while any([_read(case, plan, spec, guard, counts, progress) for spec in reading]):
+            pass
+    derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
+    return Summary(counts, (now_ms() - started) / 1000, derived)
+
+
+def _read(
+    case: Case, plan: Plan, spec: Spec, guard: LazyGuard, counts: Counts, show: Progress
+) -> bool:
+    """Do a plugin's pending work; True when it did any."""
+    if plan.settled(spec):
+        return False
+    revision, started, before = plan.revision(spec), now_ms(), counts.files
+    tasks: dict[str, Task] = {}
+    batches = plan.batches(spec)
+    first = next(batches, None)
+
+    def jobs() -> Iterator[list[Job]]:
+        for batch in chain([first] if first else [], batches):
+            tasks.update((task.job.token, task) for task in batch)
+            yield [task.job for task in batch]
+
+    unopened = False
+    if first:
+        show.begin(spec.id, plan.count(spec))
+        with Writer(case, counts) as writer:
+            for outcome in guard.get().run(jobs()):
+                task = tasks.pop(outcome.job.token)
+                writer.add(task, outcome)
+                unopened |= outcome.unopened
+                show.step(1, task.size)
+        show.end()
+    done = counts.files - before
+    if plan.revision(spec) == revision and not unopened:
+        _settle(case, spec, started, done, (), iter(()), revision)
+    return bool(done)
+
+
+def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
+    """Run a deriver whose input has changed; True when it ran."""
+    if plan.settled(spec):
+        return False
+    show.say(f"  {spec.id}")
+    revision, started = plan.revision(spec), now_ms()
+    function = load(spec.function)
+    takes_folder = len(signature(function).parameters) > 1
+    records = function(case.store, case.derived) if takes_folder else function(case.store)
+    _settle(case, spec, started, 0, spec.makes, records, revision)
+    return True
+
+
+def _settle(
+    case: Case,
+    spec: Spec,
+    started: int,
+    outputs: int,
+    makes: tuple[type[Record], ...],
+    records: Iterator[Record],
+    revision: str,
+) -> None:
+    action = machine_action(spec, started, (), outputs)
+    case.store.replace(
+        makes, records, action, plugin=spec.id, version=spec.version, revision=revision
+    )

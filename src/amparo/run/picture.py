@@ -1,0 +1,70 @@
+"""A larger view of one picture for the desk: decoded in a cell, encoded here, kept nowhere."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from amparo.kit.found import Found
+from amparo.kit.plugin import Spec
+from amparo.kit.thumb import encode
+from amparo.model import Content, File, Preview
+from amparo.run.exhibits import READERS, Exhibits, open_read_only
+from amparo.run.guards import LazyGuard
+from amparo.sandbox.guard import Job, Outcome
+from amparo.store.case import Case
+
+VIEW = Spec("fingerprint", "view", 1, "One picture, larger.", "amparo.fingerprint.view:view")
+
+
+class Pictures:
+    """Context manager; one cell at a time, shared by all requests of the desk."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._exhibits = Exhibits(case)
+        self._guard = LazyGuard(case, cells=1)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Pictures:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._guard.__exit__()
+
+    def webp(self, content_id: str, longest: int) -> bytes | None:
+        """The picture as WebP, its longer side at most ``longest`` (of 1024); None if unreadable."""
+        store = self._case.store
+        content = store.get(Content, content_id)
+        if content is None:
+            return None
+        file = next(iter(store.find(File, {"content": content_id}, limit=1)), None)
+        preview = next(iter(store.find(Preview, {"content": content_id}, limit=1)), None)
+        if file is not None:
+            job = self._exhibits.content_job(VIEW, content, file)
+        elif preview is not None:
+            job = self._exhibits.preview_job(VIEW, content, preview)
+        else:
+            return None
+        thumbs = self._one(job).thumbs
+        return encode(thumbs[0], longest) if thumbs else None
+
+    def _one(self, job: Job) -> Outcome:
+        with self._lock:
+            return next(iter(self._guard.get().run([[job]])))
+
+
+def look_at(case: Case, path: Path, spec: Spec) -> Outcome:
+    """Fingerprint a picture that is not evidence of this case (a query), also inside a cell."""
+    job = Job(
+        token=str(path),
+        function=spec.function,
+        opens=spec.opens,
+        reader=f"{READERS}:whole",
+        locator='{"companions": []}',
+        open=lambda: [open_read_only(path)],
+        found=Found("", "", path.name, ""),
+        seconds=spec.seconds,
+    )
+    with LazyGuard(case, cells=1) as guard:
+        return next(iter(guard.get().run([[job]])))

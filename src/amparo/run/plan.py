@@ -1,0 +1,167 @@
+"""What is missing or stale in a case: each plugin's pending jobs, found from records alone.
+
+A plugin's planning is skipped when the kinds it looks at have not changed since it last finished, so
+a second run over a finished case asks a handful of questions and is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from itertools import islice
+from typing import TypeVar
+
+from amparo.kit.plugin import Spec, discover
+from amparo.model import Content, Exhibit, File, Preview, Record, Structure
+from amparo.run.exhibits import SQLITE, Exhibits
+from amparo.sandbox.guard import Job
+from amparo.store.case import Case
+
+CASE = "case"
+"""Subject of done rows that speak of the whole case."""
+READING = ("evidence", "fingerprint", "parse")
+CONCLUDING = ("match", "link", "network")
+STAGES = READING + CONCLUDING
+BATCH = 64
+"""Files a cell takes before it is replaced by a fresh one."""
+
+T = TypeVar("T")
+
+
+def chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of up to ``size`` things."""
+    rest = iter(things)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+@dataclass(frozen=True)
+class Task:
+    """One subject for one plugin; ``file`` says where it occurs, for people."""
+
+    spec: Spec
+    job: Job
+    exhibit: str
+    path: str
+    size: int
+
+
+class Plan:
+    """The pending work of one case. ``stage`` and ``only`` narrow it."""
+
+    def __init__(self, case: Case, stage: str = "", only: str = "") -> None:
+        if stage and stage not in STAGES:
+            raise ValueError(f"no stage {stage!r}: choose from {', '.join(STAGES)}")
+        specs = [s for s in discover() if not stage or s.stage == stage]
+        if only:
+            specs = [s for s in specs if only in (s.name, s.id)]
+            if not specs:
+                raise ValueError(f"no plugin {only!r}")
+        self._store = case.store
+        self._exhibits = Exhibits(case)
+        self.fingerprints = [s for s in specs if s.stage == "fingerprint"]
+        self.parsers = [s for s in specs if s.stage == "parse"]
+        self.derivers = in_order(s for s in specs if s.stage in CONCLUDING)
+        self.openers = {form: s for s in discover() if s.stage == "evidence" for form in s.forms}
+        self.intake = not only and stage in ("", "evidence")
+
+    def all(self) -> list[Spec]:
+        """Every plugin of this plan, in the order in which it works."""
+        return [*self.fingerprints, *self.parsers, *self.derivers]
+
+    def finished(self) -> bool:
+        """Whether nothing at all is missing or stale."""
+        return not self.exhibits() and all(self.settled(spec) for spec in self.all())
+
+    def exhibits(self) -> list[Exhibit]:
+        """Exhibits whose intake is not finished."""
+        if not self.intake:
+            return []
+        return [
+            e
+            for e in self._store.each(Exhibit)
+            if self._store.is_done(f"evidence/{e.form}", e.id) is None
+        ]
+
+    def revision(self, spec: Spec) -> str:
+        """Changes whenever something this plugin looks at has changed."""
+        kinds: tuple[type[Record], ...] = spec.reads
+        if spec.stage == "fingerprint":
+            kinds = (Content, File, Preview)
+        elif spec.stage == "parse":
+            kinds = (Content, File, Structure)
+        return self._store.revision(kinds)
+
+    def settled(self, spec: Spec) -> bool:
+        """Whether this plugin has finished everything there is, at this version."""
+        return self._store.is_done(spec.id, CASE) == (spec.version, self.revision(spec))
+
+    def count(self, spec: Spec) -> int | None:
+        """How many subjects are pending, where that is cheap to know."""
+        if spec.stage != "fingerprint":
+            return None
+        return sum(
+            self._store.undone_count(Content, spec.id, spec.version, {"mime": mime})
+            for mime in spec.mimes
+        )
+
+    def batches(self, spec: Spec) -> Iterator[list[Task]]:
+        """Pending tasks of a plugin that reads evidence, in batches for one cell each."""
+        tasks = self._contents(spec) if spec.stage == "fingerprint" else self._files(spec)
+        return chunks(tasks, BATCH if spec.stage == "fingerprint" else 4)
+
+    def _contents(self, spec: Spec) -> Iterator[Task]:
+        for mime in spec.mimes:
+            pending = self._store.undone(Content, spec.id, spec.version, {"mime": mime})
+            for batch in chunks(pending, BATCH):
+                ids = [c.id for c in batch]
+                places: dict[str, File] = {}
+                for file in self._store.each(File, content=ids):
+                    places.setdefault(file.content, file)
+                lost = [i for i in ids if i not in places]
+                previews = {p.content: p for p in self._store.each(Preview, content=lost)} if lost else {}
+                for content in batch:
+                    file = places.get(content.id)
+                    if file is not None:
+                        job = self._exhibits.content_job(spec, content, file)
+                        yield Task(spec, job, file.exhibit, file.path, content.size)
+                    elif content.id in previews:
+                        preview = previews[content.id]
+                        job = self._exhibits.preview_job(spec, content, preview)
+                        yield Task(spec, job, preview.at.exhibit, preview.at.table, content.size)
+
+    def _files(self, spec: Spec) -> Iterator[Task]:
+        for batch in chunks(self._candidates(spec), 500):
+            contents = {c.id: c for c in batch}
+            where = {"content": list(contents), "entry": "file"}
+            for file in self._store.undone(File, spec.id, spec.version, where):
+                content = contents[file.content]
+                names = self._names(content) if spec.tables else frozenset()
+                if spec.fits(content.mime, file.path, names):
+                    job = self._exhibits.file_job(spec, file, content)
+                    yield Task(spec, job, file.exhibit, file.path, content.size)
+
+    def _candidates(self, spec: Spec) -> Iterator[Content]:
+        for mime in (SQLITE,) if spec.tables else spec.mimes:
+            yield from self._store.each(Content, mime=mime)
+
+    def _names(self, content: Content) -> frozenset[str]:
+        structures = self._store.each(Structure, content=content.id)
+        return frozenset(
+            name for s in structures for full in s.names for name in (full, full.partition(".")[0])
+        )
+
+
+def in_order(specs: Iterable[Spec]) -> list[Spec]:
+    """Derivers so that each comes after those that make what it reads; stages keep their order."""
+    by_id = {s.id: s for s in sorted(specs, key=lambda s: (CONCLUDING.index(s.stage), s.id))}
+    graph = TopologicalSorter[str]()
+    for spec in by_id.values():
+        graph.add(spec.id)
+        for other in by_id.values():
+            if other is not spec and set(other.makes) & set(spec.reads):
+                same_stage = other.stage == spec.stage
+                if same_stage or CONCLUDING.index(other.stage) < CONCLUDING.index(spec.stage):
+                    graph.add(spec.id, other.id)
+    return [by_id[i] for i in graph.static_order()]

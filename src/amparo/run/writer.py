@@ -1,0 +1,158 @@
+"""Writes what cells answered: thumbnails first, then records and "done" in one transaction.
+
+So a kill at any instant repeats work but never doubles or loses it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from amparo import __version__
+from amparo.kit.plugin import Spec
+from amparo.kit.thumb import encode
+from amparo.model import Action, Problem, Record, verb_action
+from amparo.run.plan import Task
+from amparo.sandbox.guard import Outcome
+from amparo.store.case import Case
+
+TOOL = f"amparo {__version__}"
+FLUSH_OUTCOMES = 64
+FLUSH_SECONDS = 1.0
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def machine_action(
+    spec: Spec,
+    started: int,
+    inputs: tuple[str, ...],
+    outputs: int = 0,
+    isolation: str = "",
+    error: str = "",
+) -> Action:
+    """The row that says what a plugin did, with what, and how well it was locked in."""
+    return Action(
+        kind=spec.id,
+        version=spec.version,
+        performer="machine",
+        tool=TOOL,
+        operation="combination" if spec.makes else "collection",
+        isolation=isolation,
+        started=started,
+        ended=now_ms(),
+        status="failed" if error else "done",
+        error=error,
+        inputs=inputs,
+        outputs=outputs,
+    )
+
+
+def person_action(verb: str, inputs: tuple[str, ...], purpose: str = "") -> Action:
+    """The row that says what a person did at the command line."""
+    return verb_action(verb, getpass.getuser(), TOOL, "alteration", now_ms(), inputs, purpose)
+
+
+@dataclass
+class Counts:
+    """What one run did."""
+
+    files: int = 0
+    bytes: int = 0
+    records: int = 0
+    problems: int = 0
+    failed: int = 0
+    plugins: dict[str, int] = field(default_factory=dict)
+
+
+class Writer:
+    """Collects outcomes of one plugin and writes them in short transactions."""
+
+    def __init__(self, case: Case, counts: Counts) -> None:
+        self._case = case
+        self._counts = counts
+        self._pool = ThreadPoolExecutor(2, "thumb")
+        self._waiting: list[tuple[Task, Outcome, list[tuple[str, Future[bytes]]]]] = []
+        self._since = now_ms()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is None:
+            self.flush()
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, task: Task, outcome: Outcome) -> None:
+        """Take one outcome; a failed one is written at once with an action of its own."""
+        if outcome.error:
+            self.flush()
+            self._write(task.spec, [(task, outcome)], outcome.error)
+            return
+        thumbs = [(t.content, self._pool.submit(encode, t)) for t in outcome.thumbs]
+        self._waiting.append((task, outcome, thumbs))
+        late = now_ms() - self._since > FLUSH_SECONDS * 1000
+        if late or len(self._waiting) >= FLUSH_OUTCOMES or task.spec.stage == "parse":
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything taken so far."""
+        if self._waiting:
+            pictures = [(key, f.result()) for _, _, thumbs in self._waiting for key, f in thumbs]
+            self._case.thumbs.put_many(pictures)
+            self._write(self._waiting[0][0].spec, [(t, o) for t, o, _ in self._waiting], "")
+            self._waiting.clear()
+        self._since = now_ms()
+
+    def _write(self, spec: Spec, results: list[tuple[Task, Outcome]], error: str) -> None:
+        store, subjects = self._case.store, tuple(task.job.token for task, _ in results)
+        for subject in subjects:
+            if store.is_done(spec.id, subject) is not None:
+                store.retract(spec.id, subject)
+        made = 0
+
+        def records() -> Iterator[Record]:
+            nonlocal made
+            for task, outcome in results:
+                reasons = [error] if error else outcome.warnings
+                for reason in reasons:
+                    self._counts.problems += 1
+                    yield problem(spec, task, reason)
+                if not error:
+                    for record in outcome.records():
+                        made += 1
+                        yield record
+
+        outcome = results[0][1]
+        started = now_ms() - int(sum(o.seconds for _, o in results) * 1000)
+        store.finish(
+            lambda: machine_action(
+                spec.id, spec.version, started, subjects, made, outcome.isolation, error
+            ),
+            records(),
+            done=[(subject, spec.id, spec.version) for subject in subjects],
+            maker=spec.id,
+        )
+        self._counts.files += len(results)
+        self._counts.bytes += sum(task.size for task, _ in results)
+        self._counts.records += made
+        self._counts.failed += bool(error)
+        self._counts.plugins[spec.id] = self._counts.plugins.get(spec.id, 0) + len(results)
+
+
+def problem(spec: Spec, task: Task, reason: str) -> Problem:
+    """A warning or failure as the record that people see."""
+    return Problem(
+        stage=spec.stage,
+        plugin=spec.id,
+        subject=task.job.token,
+        exhibit=task.exhibit,
+        path=task.path,
+        reason=reason,
+    )

@@ -1,0 +1,185 @@
+"""The whole way, as a user walks it: exhibits in, findings out; again; killed; and scored."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Operation, take_in
+
+from amparo.cli import main
+from amparo.model import Action, Exhibit, File, Problem, Seal
+from amparo.store.case import Case
+from amparo.store.equal import dump
+
+
+def test_score_of_the_small_operation(
+    worked: Path, operation: Operation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["score", str(worked), str(operation.truth), "--json"])
+    score = json.loads(capsys.readouterr().out)
+    for name in ("membership", "messages", "postings", "first_poster", "exact_stacks", "known"):
+        measure = score[name]
+        assert (measure["recall"], measure["precision"]) == (1.0, 1.0), (name, measure)
+    visual = score["visual_stacks"]
+    assert visual["recall"] >= 0.95 and visual["precision"] >= 0.99, visual
+
+
+def test_a_second_run_does_nothing_and_says_so(
+    worked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(worked)
+    assert main(["run", str(worked)]) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert contents(worked) == before
+
+
+def contents(path: Path) -> dict[str, str]:
+    case = Case.open(path)
+    try:
+        return dump(case.store)
+    finally:
+        case.close()
+
+
+def test_killed_at_twenty_instants_the_case_is_equal_row_for_row(
+    worked: Path, operation: Operation, tmp_path: Path
+) -> None:
+    case = tmp_path / "small.amparo"
+    main(["new", str(case), "--scheme", "Triage 1"])
+    chance = random.Random(2017)
+    entries = operation.entries()
+    kills = 0
+    for entry in entries[:4]:
+        add = [
+            "add", str(case), str(operation.root / entry["path"]),
+            "--exhibit", entry["number"], "--country", entry["country"], "--site", entry["site"],
+            "--holder", entry["holder"], "--legal-basis", entry["legal_basis"],
+        ]  # fmt: skip
+        kills += killed(add, chance.uniform(0.2, 1.2))
+    take_in(operation, case)
+    for _ in range(40):
+        if kills >= 20:
+            break
+        kills += killed(["run", str(case)], chance.uniform(0.3, 2.0))
+    assert kills >= 20, "the run was over before it could be killed twenty times"
+    assert main(["run", str(case), "--json"]) in (0, 1)
+    assert contents(case) == contents(worked)
+    opened = Case.open(case)
+    assert opened.store.verify() == []
+    opened.close()
+
+
+def killed(verb: list[str], seconds: float) -> bool:
+    """Start a verb, kill its process with SIGKILL after some seconds of work; False: it had ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "amparo", *verb],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        process.wait(timeout=0.4 + seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+
+
+def test_ctrl_c_stops_and_the_same_command_goes_on(operation: Operation, tmp_path: Path) -> None:
+    case = tmp_path / "c.amparo"
+    main(["new", str(case)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "amparo", "add", str(case), str(operation.root / "exhibits")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(0.8)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode in (0, 1, 130), err
+    assert main(["add", str(case), str(operation.root / "exhibits"), "--json"]) in (0, 1)
+
+
+def test_sources_are_unchanged(worked: Path, operation: Operation) -> None:
+    assert main(["verify", str(worked), "--json"]) == 0
+    case = Case.open(worked)
+    exhibits = list(case.store.each(Exhibit))
+    assert len(exhibits) == len(operation.entries())
+    assert len(list(case.store.each(Seal))) == len(exhibits)
+    case.close()
+
+
+def test_verify_sees_one_changed_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    (folder / "note.txt").write_text("table and chair")
+    case = tmp_path / "v.amparo"
+    main(["new", str(case)])
+    main(["add", str(case), str(folder), "--json"])
+    (folder / "note.txt").write_text("table and choir")
+    capsys.readouterr()
+    assert main(["verify", str(case), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert not answer["ok"] and "note.txt" in answer["exhibits"][0]["reason"]
+
+
+def test_every_action_of_a_cell_names_its_isolation(worked: Path) -> None:
+    case = Case.open(worked)
+    levels = {
+        action.isolation
+        for _, action, _ in case.store.actions()
+        if action.kind in ("fingerprint/image", "parse/whatsapp.android") and action.inputs
+    }
+    case.close()
+    assert levels and all("seccomp" in level for level in levels), levels
+
+
+def test_an_exhibit_that_cannot_be_reached_is_said_and_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "a.txt").write_text("lamp")
+    case = tmp_path / "gone.amparo"
+    main(["new", str(case)])
+    main(["add", str(case), str(disk), "--exhibit", "X-1", "--json"])
+    (disk / "a.txt").unlink()
+    opened = Case.open(case)
+    assert [f.path for f in opened.store.each(File)] == ["a.txt"]
+    opened.close()
+    main(["run", str(case), "--json"])
+    (disk / "a.txt").write_text("lamp")
+    assert main(["run", str(case), "--json"]) in (0, 1)
+    opened = Case.open(case)
+    assert not list(opened.store.each(Problem)), list(opened.store.each(Problem))
+    opened.close()
+
+
+def test_refusals_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(tmp_path / "none.amparo")]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and "none.amparo" in lines[0]
+    case = tmp_path / "r.amparo"
+    main(["new", str(case)])
+    assert main(["new", str(case)]) == 2
+    assert main(["add", str(case), str(tmp_path / "missing.zip")]) == 2
+    assert main(["run", str(case), "--stage", "nothing"]) == 2
+
+
+def test_action_rows_say_what_was_done(worked: Path) -> None:
+    case = Case.open(worked)
+    actions: list[Action] = [action for _, action, _ in case.store.actions(limit=100_000)]
+    case.close()
+    kinds = {a.kind for a in actions}
+    assert {"evidence/folder", "evidence/zip", "fingerprint/image", "network/postings"} <= kinds
+    assert all(a.started <= a.ended and a.tool.startswith("amparo ") for a in actions)
