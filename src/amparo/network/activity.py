@@ -1,0 +1,190 @@
+"""What each account did: messages, contents shown, contents first seen from it, carried across."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from amparo.kit.plugin import deriver
+from amparo.kit.view import View
+from amparo.model import Account, Activity, Id, Message, Posting, Resolution
+from amparo.network.canonical import canonical, standing
+from amparo.network.merge import NEVER, Ints, Numbering, Observations, dated, merge
+
+NO_MESSAGE = frozenset({"system"})
+"""Forms of rows that the service wrote, not an account."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one account in one conversation, or in all."""
+
+    messages: int = 0
+    postings: int = 0
+    contents: int = 0
+    originated: int = 0
+    first_in_thread: int = 0
+    carried: int = 0
+    first: int = NEVER
+    last: int = -NEVER
+
+    def span(self, first: int, last: int) -> None:
+        """Widens the time from the first to the last thing done."""
+        self.first, self.last = min(self.first, first), max(self.last, last)
+
+    def add(self, other: Tally) -> None:
+        """Takes in another conversation; distinct contents are counted elsewhere."""
+        self.messages += other.messages
+        self.postings += other.postings
+        self.originated += other.originated
+        self.first_in_thread += other.first_in_thread
+        self.carried += other.carried
+        self.span(other.first, other.last)
+
+
+@dataclass(slots=True)
+class Book:
+    """Tallies by number of account and thread."""
+
+    accounts: Numbering = field(default_factory=Numbering)
+    threads: Numbering = field(default_factory=Numbering)
+    tallies: dict[tuple[int, int], Tally] = field(default_factory=dict)
+
+    def of(self, account: int, thread: int) -> Tally:
+        """The tally of an account in a thread."""
+        return self.tallies.setdefault((account, thread), Tally())
+
+
+def number_of(key: str) -> int:
+    """A message key as a number of 64 bits: ten million keys meet by chance once in 400,000 cases."""
+    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def messages(view: View, book: Book) -> None:
+    """Counts messages, each once however many phones hold it.
+
+    One without a key is known by sender and time, and by how many such its exhibit showed before.
+    """
+    to_thread, to_account = canonical(view, "thread"), canonical(view, "account")
+    seen = Observations()
+    alike: dict[tuple[str, str], int] = {}
+    names = ("thread", "key", "sender", "from_owner", "sent", "server", "form", "at_exhibit")
+    for thread, key, sender, own, sent, server, form, exhibit in view.columns(Message, *names):
+        if form in NO_MESSAGE:
+            continue
+        thread, sender = to_thread.get(thread, thread), to_account.get(sender, sender)
+        if not key:
+            key = f"\0{sender}/{dated(own, sent, server)[0]}"
+            before = alike.get((exhibit, thread + key), 0)
+            alike[exhibit, thread + key] = before + 1
+            key += f"/{before}"
+        seen.add(book.threads(thread), number_of(key), book.accounts(sender), own, sent, server)
+    merged = merge(seen, standing(view, book.accounts.numbers))
+    if not len(merged.thread):
+        return
+    order = np.lexsort((merged.time, merged.thread, merged.sender))
+    sender, thread, time = merged.sender[order], merged.thread[order], merged.time[order]
+    starts = starts_of(sender, thread)
+    ends = np.append(starts[1:], len(order))
+    known = np.where(time == NEVER, -NEVER, time)
+    firsts, lasts = time[starts], np.maximum.reduceat(known, starts)
+    for n, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        tally = book.of(int(sender[start]), int(thread[start]))
+        tally.messages = end - start
+        tally.span(int(firsts[n]), int(lasts[n]))
+
+
+def starts_of(*columns: Ints) -> Ints:
+    """Where a new combination of values begins in columns sorted by it; not for empty columns."""
+    changes = np.logical_or.reduce([np.diff(column) != 0 for column in columns])
+    return np.concatenate(([0], np.flatnonzero(changes) + 1))
+
+
+def showings(view: View, book: Book) -> dict[int, int]:
+    """Counts what was shown; returns the distinct contents of each account over all conversations."""
+    contents = Numbering()
+    account, thread, content = array("q"), array("q"), array("q")
+    firsts: list[tuple[int, int, int, int]] = []
+    earliest: dict[int, int] = {}
+    names = ("content", "thread", "account", "time", "first_in_network", "first_in_thread")
+    for of, where, who, time, in_network, in_thread in view.columns(Posting, *names):
+        c, t, a = contents(of), book.threads(where), book.accounts(who)
+        account.append(a)
+        thread.append(t)
+        content.append(c)
+        tally = book.of(a, t)
+        tally.postings += 1
+        tally.originated += in_network
+        tally.first_in_thread += in_thread
+        if time is not None:
+            tally.span(time, time)
+            earliest[c] = min(earliest.get(c, time), time)
+            if in_thread:
+                firsts.append((c, t, a, time))
+    for c, t, a, time in firsts:
+        # First here and not the earliest anywhere: it was seen in another conversation before.
+        book.of(a, t).carried += earliest[c] < time
+    return distinct(book, np.array(account), np.array(thread), np.array(content))
+
+
+def distinct(book: Book, account: Ints, thread: Ints, content: Ints) -> dict[int, int]:
+    """Fills in distinct contents per conversation and returns them per account over all."""
+    if not len(account):
+        return {}
+    order = np.lexsort((content, account, thread))
+    here = order[starts_of(thread[order], account[order], content[order])]
+    for a, t in zip(account[here].tolist(), thread[here].tolist(), strict=True):
+        book.of(a, t).contents += 1
+    order = np.lexsort((content, account))
+    who = account[order[starts_of(account[order], content[order])]]
+    numbers, counts = np.unique(who, return_counts=True)
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
+@deriver(
+    "activity",
+    stage="network",
+    version=1,
+    reads=(Account, Message, Posting, Resolution),
+    makes=(Activity,),
+)
+def activity(view: View) -> Iterator[Activity]:
+    """What each account did in each conversation and in all: originated, first shown, carried across."""
+    book = Book()
+    messages(view, book)
+    contents = showings(view, book)
+    accounts, threads = book.accounts.texts(), book.threads.texts()
+    of: dict[int, list[tuple[Id, Tally]]] = {}
+    for (a, t), tally in book.tallies.items():
+        of.setdefault(a, []).append((threads[t], tally))
+    for a in sorted(of, key=accounts.__getitem__):
+        if not accounts[a]:
+            continue
+        whole = Tally(contents=contents.get(a, 0))
+        for thread, tally in sorted(of[a], key=lambda pair: pair[0]):
+            whole.add(tally)
+            if thread:
+                yield row(accounts[a], thread, tally, 1)
+        yield row(accounts[a], "", whole, len(of[a]))
+
+
+def row(account: Id, thread: Id, tally: Tally, threads: int) -> Activity:
+    """A tally as a record."""
+    return Activity(
+        account=account,
+        thread=thread,
+        messages=tally.messages,
+        postings=tally.postings,
+        contents=tally.contents,
+        originated=tally.originated,
+        first_in_thread=tally.first_in_thread,
+        carried=tally.carried,
+        threads=threads,
+        first=tally.first if tally.first != NEVER else None,
+        last=tally.last if tally.last != -NEVER else None,
+    )

@@ -1,0 +1,232 @@
+"""Who showed which content where, in which order, over everything seized.
+
+A content is followed by the hash the messenger kept, so a phone that erased the file still tells.
+*First* always means earliest observed: a phone not seized may have seen it before.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from amparo.kit.plugin import deriver
+from amparo.kit.view import View
+from amparo.model import Account, Attachment, Id, Link, Message, Posting, Resolution
+from amparo.network.canonical import canonical, standing
+from amparo.network.merge import (
+    NEVER,
+    Ints,
+    Merged,
+    Numbering,
+    Observations,
+    Packed,
+    Packing,
+    chunks,
+    dated,
+    grouped,
+    merge,
+    packed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Which contents messages carried, sorted by message; one entry per attachment."""
+
+    message: Packed
+    content: Ints
+    id: Packed
+    contents: list[Id]
+
+    def of(self, messages: Packed) -> tuple[Ints, Ints]:
+        """For each message the range of its attachments, as starts and ends."""
+        return (
+            np.searchsorted(self.message, messages, "left"),
+            np.searchsorted(self.message, messages, "right"),
+        )
+
+
+def carried(view: View) -> Carried:
+    """All attachments whose content is known: from the messenger's hash, else by the noted path."""
+    links = view.columns(
+        Link, "source", "target", form="attachment_content", method="path", withdrawn=False
+    )
+    by_path = dict(links)
+    contents, content, message, ids = Numbering(), array("q"), Packing(), Packing()
+    for id, of, named in view.columns(Attachment, "id", "message", "content"):
+        if known := named or by_path.get(id, ""):
+            content.append(contents(known))
+            message.add(of)
+            ids.add(id)
+    messages, attachments = message.array(), ids.array()
+    order = np.lexsort((attachments, messages))
+    return Carried(
+        messages[order], np.array(content, np.int64)[order], attachments[order], contents.texts()
+    )
+
+
+@dataclass(slots=True)
+class Copies:
+    """Every phone's copy of the messages that carried something, attached there or not."""
+
+    seen: Observations
+    id: Packed
+    exhibit: array[int]
+    forward: array[int]
+    """Forward score, -1 where none is stated."""
+    threads: Numbering
+    keys: Numbering
+    accounts: Numbering
+    exhibits: Numbering
+
+
+def copies(view: View, held: Carried) -> Copies:
+    """Two passes over the messages: which carried something, then all phones' copies of those.
+
+    A copy without the attachment (deleted for everyone, or never fetched) still dates the message and
+    names its sender. Without a key no copies can be told to be one; such a message stands alone.
+    """
+    to_thread, to_account = canonical(view, "thread"), canonical(view, "account")
+    found = Copies(
+        Observations(), packed(()), array("i"), array("q"), *(Numbering() for _ in range(4))
+    )
+    wanted: set[tuple[int, int]] = set()
+    for rows in chunks(view.columns(Message, "id", "thread", "key")):
+        starts, ends = held.of(packed(row[0] for row in rows))
+        for n in np.flatnonzero(ends > starts):
+            _, thread, key = rows[n]
+            if key:
+                wanted.add((found.threads(to_thread.get(thread, thread)), found.keys(key)))
+    ids = Packing()
+    names = ("id", "thread", "key", "sender", "from_owner", "sent", "server", "forward_score")
+    threads, keys = found.threads.numbers, found.keys.numbers
+    for rows in chunks(view.columns(Message, *names, "at_exhibit")):
+        starts, ends = held.of(packed(row[0] for row in rows))
+        for row, holds in zip(rows, (ends > starts).tolist(), strict=True):
+            id, thread, key, sender, own, sent, server, forward, exhibit = row
+            thread, sender = to_thread.get(thread, thread), to_account.get(sender, sender)
+            if key:
+                if key not in keys or (threads.get(thread, -1), keys[key]) not in wanted:
+                    continue
+                number = keys[key]
+            elif holds:
+                number = found.keys(unkeyed(sender, dated(own, sent, server)[0]))
+            else:
+                continue
+            found.seen.add(found.threads(thread), number, found.accounts(sender), own, sent, server)
+            ids.add(id)
+            found.exhibit.append(found.exhibits(exhibit))
+            found.forward.append(forward if forward is not None and 0 <= forward < NEVER else -1)
+    found.id = ids.array()
+    return found
+
+
+def unkeyed(sender: Id, stamp: int) -> str:
+    """What stands for the key of a message that has none; no key of a messenger starts so."""
+    return f"\0{sender}/{'' if stamp == NEVER else stamp}"
+
+
+@deriver(
+    "postings",
+    stage="network",
+    version=1,
+    reads=(Account, Attachment, Link, Message, Resolution),
+    makes=(Posting,),
+)
+def postings(view: View) -> Iterator[Posting]:
+    """Every showing of every content in every conversation, in order, with who showed it first."""
+    held = carried(view)
+    if not held.contents:
+        return
+    found = copies(view, held)
+    merged = merge(found.seen, standing(view, found.accounts.numbers))
+    starts, ends = held.of(found.id)
+    attachment = ranges(starts, ends)
+    message = np.repeat(merged.message, ends - starts)
+    content = held.content[attachment]
+    order, bounds = grouped(content, len(held.contents))
+    writer = Writer(held, found, merged)
+    for number in sorted(range(len(held.contents)), key=held.contents.__getitem__):
+        entries = order[bounds[number] : bounds[number + 1]]
+        if len(entries):
+            yield from writer.content(number, message[entries], attachment[entries])
+
+
+def ranges(starts: Ints, ends: Ints) -> Ints:
+    """The numbers from each start up to its end, one range after the other."""
+    lengths = ends - starts
+    before = np.cumsum(lengths) - lengths
+    offsets: Ints = np.repeat(starts - before, lengths)
+    return offsets + np.arange(len(offsets))
+
+
+class Writer:
+    """Writes the postings of one content at a time."""
+
+    def __init__(self, held: Carried, found: Copies, merged: Merged) -> None:
+        self._held, self._merged = held, merged
+        self._threads, self._keys = found.threads.texts(), found.keys.texts()
+        self._accounts, self._exhibits = found.accounts.texts(), found.exhibits.texts()
+        self._exhibit = np.array(found.exhibit, np.int64)
+        self._forward = np.array(found.forward, np.int64)
+        self._order, self._bounds = grouped(merged.message, len(merged.thread))
+
+    def content(self, number: int, message: Ints, attachment: Ints) -> Iterator[Posting]:
+        """The postings of content ``number``; ``message`` and ``attachment`` are its entries."""
+        held_by: dict[int, list[int]] = {}
+        for m, a in zip(message.tolist(), attachment.tolist(), strict=True):
+            held_by.setdefault(m, []).append(a)
+        ordered = sorted((self._place(m), m) for m in held_by)
+        threads: dict[str, int] = {}
+        for (_, thread, _, _), _ in ordered:
+            threads[thread] = threads.get(thread, 0) + 1
+        seen: set[str] = set()
+        used: set[tuple[str, str, str]] = set()
+        for place, ((time, thread, key, account), m) in enumerate(ordered, 1):
+            if (thread, key, account) in used:
+                key = f"{key}@{time}"  # one key used twice, hours apart: two messages
+            used.add((thread, key, account))
+            copies, forward = self._copies(m)
+            dated = time != NEVER
+            yield Posting(
+                content=self._held.contents[number],
+                thread=thread,
+                key=key,
+                account=account,
+                time=time if dated else None,
+                place=place,
+                first_in_network=place == 1 and (dated or len(ordered) == 1),
+                first_in_thread=thread not in seen and (dated or threads[thread] == 1),
+                forward_score=forward,
+                exhibits=copies,
+                basis=tuple(sorted(ids(self._held.id[held_by[m]]))),
+            )
+            seen.add(thread)
+
+    def _place(self, message: int) -> tuple[int, str, str, str]:
+        """What postings are ordered by: time, conversation, key, sender."""
+        time, key = int(self._merged.time[message]), self._keys[self._merged.key[message]]
+        if key.startswith("\0"):
+            key = "" if time == NEVER else f"@{time}"
+        return (
+            time,
+            self._threads[self._merged.thread[message]],
+            key,
+            self._accounts[self._merged.sender[message]],
+        )
+
+    def _copies(self, message: int) -> tuple[tuple[Id, ...], int | None]:
+        """The exhibits that hold the message, and the highest forward score stated."""
+        rows = self._order[self._bounds[message] : self._bounds[message + 1]]
+        exhibits = {self._exhibits[n] for n in self._exhibit[rows].tolist()}
+        forward = int(self._forward[rows].max())
+        return tuple(sorted(exhibits)), None if forward < 0 else forward
+
+
+def ids(values: npt.NDArray[np.bytes_]) -> Iterator[Id]:
+    """Packed ids as text."""
+    return (value.decode("ascii") for value in values.tolist())
