@@ -1,0 +1,165 @@
+"""The cell: runs plugins on hostile bytes, locked in, and answers in frames.
+
+It has one channel and the descriptors of the job at hand, nothing else. Jobs come one after another;
+whatever goes wrong in one of them is one line in its end frame.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+
+from amparo.kit.found import Found
+from amparo.kit.plugin import Thumb, Warn, load
+from amparo.kit.source import Source
+from amparo.model import Record
+from amparo.sandbox import wire
+from amparo.sandbox.wire import Limits
+
+FLUSH_BYTES = 128 << 10
+MAX_DESCRIPTORS = 250
+"""Linux passes at most 253 at once."""
+
+
+def job_message(
+    number: int, function: str, opens: str, reader: str, locator: str, found: Found, seconds: float
+) -> bytes:
+    """A job as the host sends it, together with its descriptors."""
+    where = [found.exhibit, found.file, found.path, found.content, found.sha256, found.form]
+    return wire.small_frame(
+        wire.JOB, number, function, opens, reader, locator, where, float(seconds)
+    )
+
+
+def work(channel: socket.socket, limits: Limits) -> None:
+    """Do jobs until the host sends no more."""
+    while (message := _receive(channel)) is not None:
+        body, fds = message
+        number, function, opens, reader, locator, found, seconds = msgpack.unpackb(body)
+        answer = _Answer(channel, limits)
+        source: Source | None = None
+        status, error = wire.DONE, ""
+        try:
+            opened: Any = load(reader)
+            source = opened(fds, locator)
+            _read(function, opens, source, Found(*found), seconds, answer)
+        except MemoryError:
+            status = wire.MEMORY
+        except BaseException as e:  # noqa: BLE001  whatever a plugin does ends one job, not the cell
+            status, error = wire.FAILED, _line(e)
+            e.__traceback__ = None
+        del source
+        # Destructors are part of the job that made them necessary.
+        gc.collect()
+        for fd in fds:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        answer.end(number, status, error)
+
+
+def _read(
+    function: str, opens: str, source: Any, found: Found, seconds: float, answer: _Answer
+) -> None:
+    """Run the plugin over what the reader opened and send what it yields."""
+    plugin = load(function)
+    if opens != "sqlite":
+        answer.take(plugin(source, found))
+        return
+    from amparo.kit.sqlite import Database
+
+    answer.take(plugin(Database(source, seconds), found))
+
+
+class _Answer:
+    """Collects what a plugin yields into frames."""
+
+    def __init__(self, channel: socket.socket, limits: Limits) -> None:
+        self._channel = channel
+        self._room = limits.frame - 16
+        self._full = min(FLUSH_BYTES, self._room)
+        self._rows: list[bytes] = []
+        self._size = 0
+
+    def take(self, things: Iterator[Any]) -> None:
+        """Send everything a plugin yields."""
+        encode = wire.encode_record
+        for thing in things:
+            if isinstance(thing, Record):
+                row = encode(thing)
+                if self._size + len(row) > self._full:
+                    self._flush()
+                    if len(row) > min(self._room, wire.MAX_STRING) and self._leaves_out(thing, row):
+                        continue
+                self._rows.append(row)
+                self._size += len(row)
+            elif isinstance(thing, Thumb):
+                values = (thing.content, thing.width, thing.height, thing.rgb)
+                self._channel.sendall(wire.small_frame(wire.THUMB, *values))
+            elif isinstance(thing, Warn):
+                self._warn(thing.reason)
+            else:
+                raise TypeError(f"the plugin yielded a {type(thing).__name__}")
+        self._flush()
+
+    def _warn(self, reason: str) -> None:
+        text = wire.one_line(reason.encode("utf-8", "backslashreplace").decode())
+        self._channel.sendall(wire.small_frame(wire.WARN, text))
+
+    def _leaves_out(self, record: Record, row: bytes) -> bool:
+        """Whether a record is too large for the wire; one planted text shall not cost the file."""
+        what = wire.too_long(record)
+        if not what and len(row) > self._room:
+            what = f"{record.KIND} of {len(row)} bytes"
+        if what:
+            at = getattr(record, "at", None)
+            where = f" in {at.table} {at.row}" if at is not None else ""
+            self._warn(f"left out: {what}{where}")
+        return bool(what)
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._channel.sendall(wire.records_frame(self._rows))
+            self._rows.clear()
+            self._size = 0
+
+    def end(self, number: int, status: str, error: str) -> None:
+        """Say that the job has ended."""
+        self._channel.sendall(wire.small_frame(wire.END, number, status, error))
+
+
+def _line(error: BaseException) -> str:
+    """``TypeName: message`` in one line."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  an exception of a plugin may not even print
+        text = ""
+    text = f"{type(error).__name__}: {text.strip()[:1000]}".removesuffix(": ")
+    return wire.one_line(text.encode("utf-8", "backslashreplace").decode())
+
+
+def _receive(channel: socket.socket) -> tuple[bytes, list[int]] | None:
+    """The next job and its descriptors; None when the host has no more."""
+    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
+    # Descriptors come with the first byte, so the head is read alone.
+    head, extra, _, _ = channel.recvmsg(wire.HEAD.size, space)
+    fds = array.array("i")
+    for level, form, data in extra:
+        if level == socket.SOL_SOCKET and form == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    if len(head) < wire.HEAD.size:
+        return None
+    length = wire.HEAD.unpack(head)[0] - 1
+    body = b""
+    while len(body) < length:
+        piece = channel.recv(length - len(body))
+        if not piece:
+            return None
+        body += piece
+    return body, fds.tolist()
