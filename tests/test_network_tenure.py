@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amparo.model import Record, Tenure
+from amparo.model import Record, Tenure, Thread
 from amparo.network.tenure import tenure
 from memory_view import MemoryView
 from network_case import HOUR, MINUTE, T0, event, group, listed, message, owner, person, same
@@ -12,7 +12,7 @@ Brief = tuple[int | None, int | None, bool, str]
 
 
 def stays(*records: Record, account: str = A.id) -> list[Brief]:
-    made: list[Tenure] = list(tenure(MemoryView(records)))
+    made: list[Tenure] = list(tenure(MemoryView([G, *records])))
     assert len({t.id for t in made}) == len(made)
     return sorted(
         ((t.since, t.until, t.present, t.role) for t in made if t.account == account),
@@ -141,3 +141,22 @@ def test_subject_and_unknown_events_make_no_member() -> None:
 def test_undated_events_still_say_who_was_there() -> None:
     assert stays(event(0, G, "added", A, None)) == [(None, None, True, "member")]
     assert stays(event(0, G, "left", A, None)) == [(None, None, False, "member")]
+
+
+def test_who_wrote_in_a_group_was_in_it() -> None:
+    wrote = message(0, G, "k", A, T0)
+    assert stays(G, wrote) == [(None, None, True, "member")]
+    assert stays(G, message(0, G, "k", A, T0, own=True)) == [(None, None, True, "member")]
+    (span,) = tenure(MemoryView([G, wrote, event(0, G, "added", A, T0 - HOUR)]))
+    assert wrote.id not in span.basis, "it tells nothing that the event does not"
+    assert stays(G, message(0, G, "k", A, T0, form="system")) == []
+    private = Thread(service="whatsapp", handle="a|b", form="private")
+    assert stays(private, message(0, private, "k", A, T0)) == []
+
+
+def test_who_writes_after_leaving_has_come_back() -> None:
+    left = event(0, G, "left", A, T0)
+    late = message(1, G, "k", A, T0 + MINUTE)
+    assert stays(G, left, late) == [(None, T0, False, "member")], "within the tolerance of clocks"
+    back = message(1, G, "k", A, T0 + HOUR)
+    assert stays(G, left, back) == [(None, None, True, "member"), (None, T0, False, "member")]

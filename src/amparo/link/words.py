@@ -9,9 +9,9 @@ from amparo.model import Exhibit, Id
 
 
 def exhibit_names(view: View) -> dict[Id, str]:
-    """Every exhibit's label for people: its number, and the country that seized it."""
+    """Every exhibit's label for people: its number, and the country that seized it if not in it."""
     return {
-        id: f"{number} ({country})" if country else number
+        id: number if number.startswith(country) else f"{number} ({country})"
         for id, number, country in view.columns(Exhibit, "id", "number", "country")
     }
 

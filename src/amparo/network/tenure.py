@@ -1,7 +1,8 @@
 """Who was in which group from when to when, and with what role, merged over all exhibits.
 
 Dated statements (system messages, add and leave stamps) mark the ends of a span. An undated member
-list speaks for the moment its phone last heard from the group. What no exhibit states stays unknown.
+list speaks for the moment its phone last heard from the group. Whoever wrote in a group was in it then,
+also where no list names it. What no exhibit states stays unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
-from amparo.model import Id, Membership, MembershipEvent, Message, Resolution, Tenure
+from amparo.model import Id, Membership, MembershipEvent, Message, Resolution, Tenure, Thread
 from amparo.network.canonical import canonical
 
 SAME_EVENT_MS = 5 * 60 * 1000
@@ -182,7 +183,7 @@ def place_lists(found: list[Span], said: Statements) -> list[Span]:
     "tenure",
     stage="network",
     version=1,
-    reads=(Membership, MembershipEvent, Message, Resolution),
+    reads=(Membership, MembershipEvent, Message, Resolution, Thread),
     makes=(Tenure,),
 )
 def tenure(view: View) -> Iterator[Tenure]:
@@ -206,7 +207,7 @@ def tenure(view: View) -> Iterator[Tenure]:
 def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
     """All statements by canonical group and account."""
     to_thread, to_account = canonical(view, "thread"), canonical(view, "account")
-    heard = last_heard(view, to_thread)
+    heard, wrote = last_heard(view, to_thread, to_account)
     names = ("id", "thread", "event", "account", "actor", "time", "at_exhibit")
     for id, thread, event, account, actor, time, exhibit in view.columns(MembershipEvent, *names):
         thread = to_thread.get(thread, thread)
@@ -239,6 +240,7 @@ def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
                 undated=row.since is None,
             )
         )
+    add_writers(said, wrote)
 
 
 def roles(event: str, account: Id, actor: Id) -> Iterator[tuple[Id, str]]:
@@ -251,16 +253,43 @@ def roles(event: str, account: Id, actor: Id) -> Iterator[tuple[Id, str]]:
         yield account, ROLE_OF.get(event, "member")
 
 
-def last_heard(view: View, to_thread: dict[Id, Id]) -> dict[tuple[Id, Id], int]:
-    """For each exhibit and group the last server stamp it holds: what its member list speaks for.
+Heard = dict[tuple[Id, Id], int]
+"""By exhibit and thread: the last server stamp held, in milliseconds."""
+Wrote = dict[tuple[Id, Id], tuple[int, Id, Id]]
+"""By group and account: its last message as (time or -1, id, exhibit)."""
+
+
+def last_heard(
+    view: View, to_thread: dict[Id, Id], to_account: dict[Id, Id]
+) -> tuple[Heard, Wrote]:
+    """What each exhibit's member lists speak for, and when each account last wrote in each group.
 
     The owner's own clock is left out: it may be wrong.
     """
-    heard: dict[tuple[Id, Id], int] = {}
-    names = ("thread", "from_owner", "sent", "server", "at_exhibit")
-    for thread, own, sent, server, exhibit in view.columns(Message, *names):
+    heard: Heard = {}
+    wrote: Wrote = {}
+    groups = {to_thread.get(id, id) for (id,) in view.columns(Thread, "id", form="group")}
+    names = ("id", "thread", "sender", "from_owner", "sent", "server", "form", "at_exhibit")
+    for id, thread, sender, own, sent, server, form, exhibit in view.columns(Message, *names):
+        thread = to_thread.get(thread, thread)
+        if thread not in groups:
+            continue
         time = server if server is not None or own else sent
         if time is not None:
-            at = (exhibit, to_thread.get(thread, thread))
-            heard[at] = max(heard.get(at, time), time)
-    return heard
+            heard[exhibit, thread] = max(heard.get((exhibit, thread), time), time)
+        if sender and form != "system":
+            by = (thread, to_account.get(sender, sender))
+            this = (-1 if time is None else time, id, exhibit)
+            wrote[by] = max(wrote.get(by, this), this)
+    return heard, wrote
+
+
+def add_writers(said: dict[tuple[Id, Id], Statements], wrote: Wrote) -> None:
+    """A message states that its sender was in the group, where it tells more than the rest."""
+    for by, (time, id, exhibit) in wrote.items():
+        of = said[by]
+        states = [(s.time, s.kind != LEAVE) for s in of.seen]
+        states += [(s.time, s.present) for s in of.listed if s.time is not None]
+        newest, present = max(states, default=(time, bool(of.listed)))
+        if not present and (not states or time > newest + SAME_EVENT_MS):
+            of.listed.append(Listed(None if time < 0 else time, True, exhibit, id))
