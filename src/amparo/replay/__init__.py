@@ -5,7 +5,7 @@ a folder; `open_truth` reads what is true about it. Pictures are invented rooms,
 landscapes and patterns; phone numbers come from ranges that reach nobody; every name is a token.
 """
 
-from amparo.replay.build import build
+from amparo.replay.builder import build
 from amparo.replay.scale import SCALES, Scale
 from amparo.replay.truth import open_truth
 

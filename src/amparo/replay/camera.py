@@ -71,7 +71,8 @@ def _grain() -> NDArray[np.int16]:
     """Shot noise shared by a process: int16 in 1/1024 of a grey level, sigma 2 levels."""
     noise = np.random.default_rng(7).standard_normal(_GRAIN_LENGTH, np.float32)
     scaled = np.rint(noise * (2.0 * (1 << _SENSOR_SHIFT)))
-    return np.clip(scaled, -12000, 12000).astype(np.int16)
+    grain: NDArray[np.int16] = np.clip(scaled, -12000, 12000).astype(np.int16)
+    return grain
 
 
 def expose(seed: int, body: Camera | None, scene: Pixels, picture: str) -> Pixels:
