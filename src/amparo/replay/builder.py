@@ -6,11 +6,16 @@ cache of shared pictures; an exhibit appears under its name only when whole. Kil
 and called again, the build goes on where it stopped and ends with the same bytes.
 """
 
+import ctypes
+import fcntl
 import json
 import multiprocessing
 import os
 import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,6 +179,22 @@ def _date(path: Path) -> None:
     os.utime(path, ns=(SEIZED_MS * 1_000_000, SEIZED_MS * 1_000_000))
 
 
+def _die_with_parent() -> None:
+    """A worker must not write on after its parent was killed (Linux; elsewhere the lock waits)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the operation's lock; waits for a build under way (or its dying workers) to let go."""
+    hidden = out / ".build"
+    hidden.mkdir(parents=True, exist_ok=True)
+    with (hidden / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 _current: Operation | None = None  # inherited by forked workers, which only read it
 
 
@@ -192,11 +213,19 @@ def build(
     on a finished operation to check for missing exhibits only. `progress(done, total)` counts
     exhibits. An `out` that holds another scale or seed is refused with ValueError.
     """
-    global _current
     if scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
-    _claim(out, scale, seed)
-    operation = Operation(out, SCALES[scale], seed)
+    with _alone(out):
+        _claim(out, scale, seed)
+        _go_on(Operation(out, SCALES[scale], seed), progress)
+    _date(out / "exhibits")
+    _date(out)
+    return out / "truth.db"
+
+
+def _go_on(operation: Operation, progress: Progress | None) -> None:
+    """Make what is missing, then the truth, then clear the workshop away."""
+    out = operation.out
     finished = (out / "truth.json").exists()
     pending = [job for job in operation.jobs
                if not (out / job.path).exists() or not (finished or operation.part(job).exists())]  # fmt: skip
@@ -211,9 +240,6 @@ def build(
     if not finished:
         operation.finish()
     shutil.rmtree(operation.hidden, ignore_errors=True)
-    _date(out / "exhibits")
-    _date(out)
-    return out / "truth.db"
 
 
 def _made(operation: Operation, pending: list[Job]) -> Iterator[str]:
@@ -225,7 +251,9 @@ def _made(operation: Operation, pending: list[Job]) -> Iterator[str]:
         return
     _current = operation
     try:
-        with multiprocessing.get_context("fork").Pool(min(workers, len(pending))) as pool:
+        with multiprocessing.get_context("fork").Pool(
+            min(workers, len(pending)), _die_with_parent
+        ) as pool:
             yield from pool.imap_unordered(_make_in_worker, pending)
     finally:
         _current = None
