@@ -88,20 +88,20 @@ class PhoneView:
         """All rows in the order the phone wrote them."""
         found = []
         for chat in self.chats:
-            if chat.group is None:
-                pair = (
-                    (min(self.holder, chat.peer.index), max(self.holder, chat.peer.index))
-                    if chat.peer
-                    else (0, 0)
-                )
-                messages = self.chatter.private[pair]
-            else:
+            if chat.group is not None:
                 messages = self.chatter.groups[chat.group.index]
                 found += [Line(event.at_ms, chat, event=event) for event in chat.group.events()
                           if self._shown(chat, event)]  # fmt: skip
+            else:
+                messages = self.chatter.private[self._pair(chat)]
             found += [Line(m.server_ms, chat, message=m) for m in messages
                       if chat.saw(m.server_ms) and not (chat.left and m.server_ms == chat.as_of)]  # fmt: skip
         return sorted(found, key=lambda line: (line.at_ms, line.chat.jid, line.message is not None))
+
+    def _pair(self, chat: ChatView) -> tuple[int, int]:
+        """The two holders of a private chat, smaller index first."""
+        peer = chat.peer.index if chat.peer else self.holder
+        return min(self.holder, peer), max(self.holder, peer)
 
     def _shown(self, chat: ChatView, event: Event) -> bool:
         """Every member is told of creation, coming, going and renaming; of promotion only oneself."""
