@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 from amparo.kit.mime import HEAD, sniff
 from amparo.model import Content, File, Id, Problem, make_id, path_bytes, path_text
@@ -27,7 +28,7 @@ DEEPEST = 2048
 """Folders nested deeper are named as a problem and not entered."""
 
 Progress = Callable[[int, int], None]
-"""Called with (files finished, bytes read) since the last call, from any thread."""
+"""Called with (files finished, bytes read) since the last call; never twice at once."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -156,12 +157,18 @@ def intake(root: Path, exhibit: Id, progress: Progress) -> Iterator[File | Conte
     Order is that of :func:`walk`; memory is bounded by one block per core and a short queue.
     """
     workers = min(8, os.cpu_count() or 1)
+    turn = Lock()
+
+    def report(files: int, size: int) -> None:
+        with turn:
+            progress(files, size)
+
     queue: deque[Future[list[File | Content | Problem]] | File | Problem] = deque()
     with ThreadPoolExecutor(workers, "intake") as pool:
         try:
             for entry in walk(root, exhibit):
                 if isinstance(entry, File) and entry.entry == "file":
-                    queue.append(pool.submit(_take, root, entry, progress))
+                    queue.append(pool.submit(_take, root, entry, report))
                 else:
                     queue.append(entry)
                 if len(queue) > workers * 16:
