@@ -27,8 +27,8 @@ _rows = count(1)
 PHONES = [Exhibit(number=f"{n:02d}", country="ES", form="folder", source=str(n)) for n in range(6)]
 
 
-def at(n: int) -> At:
-    return At(exhibit=PHONES[n].id, file=f"msgstore-{n}", table="t", row=next(_rows))
+def at(n: int, table: str = "message") -> At:
+    return At(exhibit=PHONES[n].id, file=f"msgstore-{n}", table=table, row=next(_rows))
 
 
 def person(n: int) -> Account:
@@ -112,7 +112,7 @@ def listed(
     until: int | None = None,
 ) -> Membership:
     return Membership(
-        at=at(n),
+        at=at(n, "group_participant_user"),
         thread=thread.id,
         account=account.id,
         role=role,
@@ -129,9 +129,10 @@ def event(
     account: Account | None,
     time: int | None,
     actor: Account | None = None,
+    table: str = "message",
 ) -> MembershipEvent:
     return MembershipEvent(
-        at=at(n),
+        at=at(n, table),
         thread=thread.id,
         event=kind,
         account=account.id if account else "",

@@ -58,6 +58,11 @@ def test_a_quick_return_is_not_swallowed_by_clock_tolerance() -> None:
     ]
 
 
+def test_a_second_table_of_one_phone_repeats_the_first() -> None:
+    history = event(0, G, "joined", A, T0 + 3000, table="group_participants_history")
+    assert stays(event(0, G, "added", A, T0), history) == [(T0, None, True, "member")]
+
+
 def test_a_second_join_without_a_leave_leaves_the_end_open() -> None:
     assert stays(event(0, G, "added", A, T0), event(1, G, "added", A, T0 + 48 * HOUR)) == [
         (T0, None, False, "member"),

@@ -58,7 +58,7 @@ def carried(view: View) -> Carried:
     by_path = dict(links)
     contents, content, message, ids = Numbering(), array("q"), Packing(), Packing()
     for id, of, named in view.columns(Attachment, "id", "message", "content"):
-        if known := named or by_path.get(id, ""):
+        if of and (known := named or by_path.get(id, "")):
             content.append(contents(known))
             message.add(of)
             ids.add(id)

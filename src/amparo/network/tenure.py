@@ -47,8 +47,8 @@ class Seen:
     exhibit: Id
     id: Id
     role: str = "member"
-    exact: bool = True
-    """Read from an event of its own, not from a list of members."""
+    table: str = ""
+    """Where on the exhibit it was read: a list of members may repeat what a system message told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,14 @@ class Happening:
     def takes(self, other: Seen) -> bool:
         """Whether ``other`` tells of this happening: same kind, minutes apart, by another phone.
 
-        One phone's two events are two happenings; its member list may repeat its event.
+        Two rows of one table are two happenings; another table of the phone may repeat them.
         """
         if other.kind != self.kind or abs(other.time - self.seen[0].time) > SAME_EVENT_MS:
             return False
         if other.kind == ROLE and other.role not in {s.role for s in self.seen}:
             return False
         return all(
-            s.time == other.time or s.exhibit != other.exhibit or not (s.exact and other.exact)
+            s.time == other.time or (s.exhibit, s.table) != (other.exhibit, other.table)
             for s in self.seen
         )
 
@@ -208,8 +208,10 @@ def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
     """All statements by canonical group and account."""
     to_thread, to_account = canonical(view, "thread"), canonical(view, "account")
     heard, wrote = last_heard(view, to_thread, to_account)
-    names = ("id", "thread", "event", "account", "actor", "time", "at_exhibit")
-    for id, thread, event, account, actor, time, exhibit in view.columns(MembershipEvent, *names):
+    names = ("id", "thread", "event", "account", "actor", "time", "at_exhibit", "at_table")
+    for id, thread, event, account, actor, time, exhibit, table in view.columns(
+        MembershipEvent, *names
+    ):
         thread = to_thread.get(thread, thread)
         if time is not None:
             heard[exhibit, thread] = max(heard.get((exhibit, thread), time), time)
@@ -221,7 +223,7 @@ def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
             if time is None:
                 of.listed.append(Listed(None, kind != LEAVE, exhibit, id, role))
             else:
-                of.seen.append(Seen(kind, time, exhibit, id, role))
+                of.seen.append(Seen(kind, time, exhibit, id, role, table))
     for row in view.each(Membership):
         if not row.account:
             continue
@@ -229,7 +231,7 @@ def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
         of = said[thread, to_account.get(row.account, row.account)]
         for kind, time in ((JOIN, row.since), (LEAVE, row.until)):
             if time is not None:
-                of.seen.append(Seen(kind, time, exhibit, row.id, row.role, exact=False))
+                of.seen.append(Seen(kind, time, exhibit, row.id, row.role, row.at.table))
         of.listed.append(
             Listed(
                 heard.get((exhibit, thread)),
