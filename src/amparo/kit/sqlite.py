@@ -212,6 +212,47 @@ class Database:
         self.notes.clear()
 
 
+class Beside:
+    """Rows of a side table, taken along while its main table is read in ascending order of a key.
+
+    One pass over each table, however many rows: damage in one never costs rows of the other.
+    """
+
+    __slots__ = ("_row", "_rows", "alone", "next")
+
+    def __init__(self, database: Database, table: str, key: str, wanted: Sequence[str]) -> None:
+        self._rows = database.rows(table, (key, *wanted), by=key)
+        self._row: Row = ()
+        self.next = _LEAST
+        """Key of the row that comes next; beyond every key at the end."""
+        self.alone = 0
+        """Rows passed over because the main table has no such key."""
+        self._advance()
+
+    def _advance(self) -> None:
+        row = next(self._rows, None)
+        if row is None:
+            self.next = 1 << 63
+        else:
+            self._row, self.next = row, row[1]
+
+    def before(self, key: int) -> Iterator[Row]:
+        """``(rowid, key, *wanted)`` of the rows that belong to no key below this one."""
+        while self.next < key:
+            yield self._row
+            self._advance()
+
+    def take(self, key: int) -> list[Row]:
+        """The rows of this key, and on past them."""
+        for _ in self.before(key):
+            self.alone += 1
+        found = []
+        while self.next == key:
+            found.append(self._row)
+            self._advance()
+        return found
+
+
 def structure_names(source: Source) -> tuple[str, ...]:
     """``table.column`` of every ordinary table, sorted: what parsers are chosen by."""
     names: list[str] = []
