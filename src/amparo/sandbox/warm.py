@@ -55,6 +55,7 @@ class Warm:
             "modules": list(preload),
         }
         self.channel = ours
+        self._number = 0
         with theirs, tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, json.dumps(order)],
@@ -90,6 +91,11 @@ class Warm:
             return None
         self.channel.setblocking(False)
         return str(msgpack.unpackb(message)[1]) if message else None
+
+    def number(self) -> int:
+        """A number no cell had before."""
+        self._number += 1
+        return self._number
 
     def cell(self, number: int, limits: Limits, processor: int) -> socket.socket:
         """Ask for a cell; its channel. Raises GuardError when the warm parent is gone."""
@@ -130,7 +136,7 @@ class Warm:
 
     def probe(self) -> str:
         """How far a cell gets locked in on this machine."""
-        with self.cell(0, Limits(), 60) as channel:
+        with self.cell(self.number(), Limits(), 60) as channel:
             channel.settimeout(HELLO_SECONDS)
             frames = wire.FrameReader()
             try:

@@ -145,7 +145,7 @@ def unpack(body: bytes, longest: int = MAX_STRING) -> tuple[Any, ...]:
 
 def one_line(text: str, longest: int = MAX_TEXT) -> str:
     """Text from a cell made fit for people: one line, nothing invisible, cut to length."""
-    text = re.sub("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+", " ", text)
+    text = re.sub("[\x00-\x20\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+", " ", text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

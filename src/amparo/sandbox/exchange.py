@@ -1,0 +1,141 @@
+"""Between the caller's thread and the guard's: work to do goes one way, outcomes the other."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from amparo.sandbox.job import Job, Outcome, weight
+
+WAITING_OUTCOMES = 256
+WAITING_BYTES = 64 << 20
+"""Outcomes not yet fetched, beyond which the cells are made to wait."""
+
+
+@dataclass
+class Work:
+    """Jobs for one fresh cell. A job that is alone has nobody else to blame."""
+
+    jobs: deque[Job]
+    suspect: Outcome | None = None
+    """Ended just before its cell died in the one job here; released when that job is found guilty."""
+
+
+class Exchange:
+    """What the two threads share, all of it under one condition."""
+
+    def __init__(self, cells: int) -> None:
+        self._cells = cells
+        self._changed = threading.Condition()
+        self._todo: deque[Work] = deque()
+        self._ready: deque[Outcome] = deque()
+        self._weight = 0
+        self._complete = False
+        self._over = False
+        self._error: BaseException | None = None
+        self.stopping = False
+        self._bell, self.ear = socket.socketpair()
+        """Readable when the caller has brought something."""
+        self._bell.setblocking(False)
+        self.ear.setblocking(False)
+
+    # The caller's side.
+
+    def outcomes(self, batches: Iterable[Sequence[Job]]) -> Iterator[Outcome]:
+        """Bring batches as they are needed, give out outcomes as they come, raise what went wrong."""
+        source = iter(batches)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._hungry() or self._ready or self._over)
+                if self._error:
+                    raise self._error
+                hungry = self._hungry()
+                if not hungry:
+                    if not self._ready:
+                        return
+                    outcome = self._ready.popleft()
+                    self._weight -= weight(outcome)
+                    self._changed.notify_all()
+            if not hungry:
+                yield outcome
+                continue
+            batch = next(source, None)
+            with self._changed:
+                if batch is None:
+                    self._complete = True
+                elif batch:
+                    self._todo.append(Work(deque(batch)))
+            self._ring()
+
+    def _hungry(self) -> bool:
+        return not self._over and not self._complete and len(self._todo) < self._cells
+
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._bell.send(b"!")
+
+    def stop(self) -> None:
+        """Tell the guard's thread to end everything."""
+        with self._changed:
+            self.stopping = True
+            self._changed.notify_all()
+        self._ring()
+
+    def close(self) -> None:
+        """Once the guard's thread has ended."""
+        self._bell.close()
+        self.ear.close()
+
+    # The guard's side.
+
+    def wait_for_room(self) -> float:
+        """Wait while too much is unfetched; the seconds waited."""
+        self._hush()
+        began = time.monotonic()
+        with self._changed:
+            self._changed.wait_for(lambda: self.stopping or not self._full())
+        return time.monotonic() - began
+
+    def _full(self) -> bool:
+        return len(self._ready) >= WAITING_OUTCOMES or self._weight > WAITING_BYTES
+
+    def _hush(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.ear.recv(4096)
+
+    def take(self) -> Work | None:
+        """The next work, if there is any now."""
+        with self._changed:
+            work = self._todo.popleft() if self._todo else None
+            self._changed.notify_all()
+        return work
+
+    def exhausted(self) -> bool:
+        """Whether no more work will come unless some is put back."""
+        with self._changed:
+            return self._complete and not self._todo
+
+    def put_back(self, jobs: Iterable[Job], suspect: Outcome | None = None) -> None:
+        """Work to be done next."""
+        with self._changed:
+            self._todo.appendleft(Work(deque(jobs), suspect))
+
+    def release(self, outcome: Outcome | None) -> None:
+        """Give an outcome, if there is one, to the caller."""
+        if outcome is not None:
+            with self._changed:
+                self._ready.append(outcome)
+                self._weight += weight(outcome)
+                self._changed.notify_all()
+
+    def finish(self, error: BaseException | None) -> None:
+        """Nothing more comes; an error is raised in the caller's thread."""
+        with self._changed:
+            self._over = True
+            self._error = error
+            self._changed.notify_all()
