@@ -74,7 +74,10 @@ class Source:
 
     def read(self, limit: int = 2 << 30) -> bytes:
         """All bytes; ValueError when there are more than ``limit``."""
-        data = self.stream().read(limit + 1)
+        # Never ask for ``limit`` at once: a buffered reader takes that much memory before it reads.
+        data = self.stream().read(min(limit, self.size) + 1)
+        while len(data) <= limit and (more := self._stream.read(1 << 20)):
+            data += more
         if len(data) > limit:
             raise ValueError(f"larger than {limit} bytes")
         return data
