@@ -1,0 +1,213 @@
+"""The tables of a case, generated from the records: each is written down once, as its dataclass.
+
+What the dataclasses cannot say stands in the three tables at the top: which columns are indexed,
+what is counted as rows come and go, and which text can be searched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeEngine
+
+from amparo.model import KINDS, Action, At, Field, Record, describe
+
+INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "account_name": (("account",),),
+    "activity": (("account",), ("thread",)),
+    "alias": (("account",), ("other",)),
+    "attachment": (("content",), ("message",)),
+    "content": (("mime", "id"),),
+    "exif": (("content",),),
+    "file": (("content",), ("exhibit", "id")),
+    "fingerprint": (("content",),),
+    "known_match": (("content",), ("known_set", "id")),
+    "lead": (("thread",),),
+    "link": (("source",), ("target",)),
+    "mark": (("subject",),),
+    "media": (("content",),),
+    "membership": (("thread",), ("account",)),
+    "membership_event": (("thread",), ("account",)),
+    "message": (("thread", "sent"),),
+    "position": (("content",),),
+    "posting": (("content",), ("thread", "time"), ("account", "time")),
+    "preview": (("owner",), ("content",)),
+    "problem": (("subject",),),
+    "resolution": (("source",), ("canonical",)),
+    "seal": (("exhibit",),),
+    "stack_member": (("content",), ("stack",)),
+    "structure": (("content",),),
+    "tenure": (("thread",), ("account",)),
+    "thread_info": (("thread",),),
+}
+"""Secondary indexes by kind. One that ends in ``id`` serves many rows of one value in id order."""
+
+TALLIES: dict[str, tuple[str, ...]] = {
+    "content": ("mime",),
+    "file": ("exhibit",),
+    "known_match": ("use",),
+    "mark": ("form",),
+    "message": ("at_exhibit", "thread"),
+    "posting": ("thread", "account"),
+    "problem": ("stage",),
+}
+"""What is counted besides the total of each kind and the rows of each maker."""
+
+SEARCHED: dict[str, tuple[str, ...]] = {
+    "exhibit": ("number", "site", "holder"),
+    "account": ("handle", "phone"),
+    "account_name": ("name",),
+    "thread_info": ("subject",),
+    "lead": ("value", "text"),
+    "message": ("text",),
+    "attachment": ("caption", "name", "path"),
+    "file": ("path",),
+}
+"""Text that can be searched. The place in this list is stored: add at the end only."""
+
+IDENTITY = frozenset({"account", "thread", "content"})
+"""Kinds whose rows are pure functions of their key: they belong to no maker."""
+
+AT_PARTS = tuple((f"at_{f.name}", f.name) for f in dataclasses.fields(At))
+_AT_TYPES: dict[str, tuple[type, bool]] = {
+    "at_exhibit": (str, False),
+    "at_file": (str, False),
+    "at_table": (str, False),
+    "at_row": (int, True),
+    "at_offset": (int, True),
+    "at_length": (int, True),
+    "at_state": (str, False),
+}
+
+# Same order of text everywhere: by code point, whatever the server's language.
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+_ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+_TYPES: dict[type, TypeEngine[typing.Any]] = {
+    str: TEXT,
+    int: BigInteger(),
+    float: Double(),
+    bool: Boolean(create_constraint=False),
+    bytes: LargeBinary(),
+    tuple: TEXT,
+}
+
+METADATA = MetaData()
+
+
+def flat(cls: type[Record]) -> tuple[Field, ...]:
+    """The fields of a kind as columns: ``at`` taken apart, ``id`` first, without ``maker``."""
+    out = [Field("id", str, False)]
+    for field in describe(cls):  # type: ignore[arg-type]  # a class is hashable
+        if field.type is At:
+            if field.optional:
+                raise TypeError(
+                    f"{cls.__name__}.{field.name}: where it was found is never optional"
+                )
+            out += [Field(name, *_AT_TYPES[name]) for name, _ in AT_PARTS]
+        else:
+            out.append(field)
+    return tuple(out)
+
+
+def _columns(fields: typing.Iterable[Field]) -> list[Column[typing.Any]]:
+    return [Column(f.name, _TYPES[f.type], nullable=f.optional) for f in fields]
+
+
+def _table(cls: type[Record]) -> Table:
+    fields, name = flat(cls), cls.KIND
+    columns = _columns(fields)
+    columns.insert(1, Column("maker", TEXT, nullable=False))
+    if name in SEARCHED:
+        # A number of its own that no VACUUM changes: the word index points to it.
+        columns.insert(0, Column("doc", _ROW_NUMBER, primary_key=True, autoincrement=False))
+        columns[1].unique = True
+    else:
+        columns[0].primary_key = True
+    table = Table(name, METADATA, *columns)
+    indexes = INDEXES.get(name, ())
+    if any(f.name == "at_file" for f in fields):
+        indexes = (*indexes, ("at_file",))
+    for index in indexes:
+        Index(f"ix_{name}_{'_'.join(index)}", *(table.c[c] for c in index))
+    return table
+
+
+TABLES: dict[str, Table] = {name: _table(cls) for name, cls in sorted(KINDS.items())}
+
+META = Table(
+    "meta", METADATA, Column("key", TEXT, primary_key=True), Column("value", TEXT, nullable=False)
+)
+DONE = Table(
+    "done",
+    METADATA,
+    Column("plugin", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("version", BigInteger(), nullable=False),
+    Column("revision", TEXT, nullable=False),
+    Column("action", BigInteger(), nullable=False),
+    PrimaryKeyConstraint("plugin", "subject"),
+    sqlite_with_rowid=False,
+)
+TALLY = Table(
+    "tally",
+    METADATA,
+    Column("kind", TEXT, nullable=False),
+    Column("dimension", TEXT, nullable=False),
+    Column("value", TEXT, nullable=False),
+    Column("n", BigInteger(), nullable=False),
+    PrimaryKeyConstraint("kind", "dimension", "value"),
+    sqlite_with_rowid=False,
+)
+REVISION = Table(
+    "revision",
+    METADATA,
+    Column("kind", TEXT, primary_key=True),
+    Column("n", BigInteger(), nullable=False),
+)
+ACTION_FIELDS = describe(typing.cast("type[Record]", Action))  # type: ignore[arg-type]
+ACTION = Table(
+    "action",
+    METADATA,
+    Column("sequence", _ROW_NUMBER, primary_key=True, autoincrement=False),
+    *_columns(ACTION_FIELDS),
+    Column("previous", TEXT, nullable=False),
+    Column("hash", TEXT, nullable=False),
+)
+ACTION_INPUT = Table(
+    "action_input",
+    METADATA,
+    Column("subject", TEXT, nullable=False),
+    Column("sequence", BigInteger(), nullable=False),
+    PrimaryKeyConstraint("subject", "sequence"),
+    Index("ix_action_input_sequence", "sequence"),
+    sqlite_with_rowid=False,
+)
+
+
+def layout() -> dict[str, list[str]]:
+    """Every table with its columns, as kept in ``meta`` to see at once whether a case is of today."""
+    return {name: sorted(c.name for c in t.columns) for name, t in sorted(METADATA.tables.items())}
+
+
+def indexed(kind: str, name: str) -> str:
+    """How an equality on this column is served: ``""`` not, ``some`` by index, ``order`` in id order."""
+    if name == "id":
+        return "some"
+    for index in INDEXES.get(kind, ()):
+        if index[0] == name:
+            return "order" if index[1:] == ("id",) else "some"
+    return "some" if name == "at_file" else ""
