@@ -64,6 +64,13 @@ def many(source: Source, found: Found) -> Iterator[Any]:
         yield message(found, row, "hello there, this is a message of usual length")
 
 
+def unpacks(source: Source, found: Found) -> Iterator[Any]:
+    """Bytes out of a packed file."""
+    yield b"x" * 300_000
+    yield Warn("the rest is damaged")
+    yield b"end"
+
+
 def raises(source: Source, found: Found) -> Iterator[Any]:
     """A record, then bad data."""
     yield message(found, 1, "one")

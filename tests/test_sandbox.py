@@ -18,7 +18,7 @@ from amparo.model import Message, Position
 from amparo.sandbox.guard import FloorError, Guard, GuardError, Job, Limits, Outcome
 
 FOUND = Found("EX", "FI", "a/b", "CO")
-LIMITS = Limits(memory=192 << 20, records=20_000, warnings=3)
+LIMITS = Limits(memory=96 << 20, records=20_000, warnings=3)
 MODULES = ["hostile_plugins"]
 OURS = dict.fromkeys([str(Path(__file__).parent), str(Path(amparo.__file__).parent.parent)])
 
@@ -73,7 +73,7 @@ CRASHES = {
     "raises": "ValueError: header is broken x",
     "exits": "SystemExit: 0",
     "recurses": "RecursionError: maximum recursion depth exceeded",
-    "eats": "memory limit of 192 MiB",
+    "eats": "memory limit of 96 MiB",
     "aborts": "cell killed by SIGABRT",
     "segfaults": "cell killed by SIGSEGV",
     "leaves": "cell ended with status 0 before its answer was complete",
@@ -195,6 +195,23 @@ def test_too_many_records(guard: Guard) -> None:
     got = run(guard, job("many", "1000000"), job("many", "20000", "right"))
     assert got["many"].error == "answered with more than 20000 records"
     assert got["right"].error == "" and len(list(got["right"].records())) == 20_000
+
+
+def test_unpacked_bytes_go_where_the_job_says(guard: Guard) -> None:
+    out = bytearray()
+    got = run(guard, job("unpacks", sink=out.extend), job("unpacks", token="unasked"))
+    assert (got["unpacks"].error, got["unpacks"].warnings) == ("", ["the rest is damaged"])
+    assert out == b"x" * 300_000 + b"end"
+    assert got["unasked"].error == "answered with a malformed frame: a frame of type 66"
+
+    def full(data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run(guard, job("unpacks", sink=full))
+    with Guard(1, MODULES, Limits(unpacked=200_000)) as small:
+        got = run(small, job("unpacks", sink=out.extend))
+        assert got["unpacks"].error == "answered with more than 200000 bytes of unpacked data"
 
 
 def test_what_cannot_be_opened(guard: Guard) -> None:

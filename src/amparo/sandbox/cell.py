@@ -104,6 +104,9 @@ class _Answer:
                 self._channel.sendall(wire.small_frame(wire.THUMB, *values))
             elif isinstance(thing, Warn):
                 self._warn(thing.reason)
+            elif isinstance(thing, bytes):
+                for at in range(0, len(thing), self._full):
+                    self._channel.sendall(wire.frame(wire.BYTES, thing[at : at + self._full]))
             else:
                 raise TypeError(f"the plugin yielded a {type(thing).__name__}")
         self._flush()

@@ -39,6 +39,9 @@ class Job:
     seconds: float
     kinds: frozenset[str] | None = None
     """Kinds of records it may make; None for every observation but exhibits and seals."""
+    sink: Callable[[bytes], object] | None = None
+    """Takes the ``bytes`` a plugin yields (a layer of packing taken off), in the guard's thread. When
+    the job is repeated, ``open`` is called again before the first of them comes again."""
 
 
 @dataclass
@@ -106,14 +109,21 @@ class Answer:
         self._started = time.monotonic()
         self._records = 0
         self._bytes = 0
+        self._unpacked = 0
         self._unkept = 0
         self._spool = Spool()
         self._thumbs: list[Thumb] = []
         self._warnings: list[str] = []
 
     def take(self, form: int, body: bytes) -> None:
-        """Check one frame. Raises Excess or WireError."""
+        """Check one frame. Raises Excess or WireError, and what the job's sink raises."""
         limits = self._limits
+        if form == wire.BYTES and self._job.sink is not None:
+            self._unpacked += len(body)
+            if self._unpacked > limits.unpacked:
+                raise Excess(f"more than {limits.unpacked} bytes of unpacked data")
+            self._job.sink(body)
+            return
         self._bytes += len(body)
         if self._bytes > limits.bytes:
             raise Excess(f"more than {limits.bytes} bytes")

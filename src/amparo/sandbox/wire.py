@@ -7,6 +7,7 @@ msgpack body. From a cell come::
     R  [[KIND, *values], ...]         records: values in describe() order, At as an array, no ids
     T  [content, width, height, rgb]  pixels of a thumbnail
     W  [reason]                       a warning
+    B  bytes as they are              unpacked data, where the job asked for it
     E  [number, status, error]        the job of this number has ended: done, failed or memory
 
 The host believes nothing: every body is unpacked under limits and every value compared with the
@@ -29,7 +30,7 @@ from amparo.kit.found import Found
 from amparo.kit.plugin import Thumb
 from amparo.model import KINDS, At, Field, Record, describe
 
-HELLO, RECORDS, THUMB, WARN, END, JOB = b"HRTWEJ"
+HELLO, RECORDS, THUMB, WARN, BYTES, END, JOB = b"HRTWBEJ"
 DONE, FAILED, MEMORY = "done", "failed", "memory"
 HEAD = struct.Struct(">IB")
 MAX_FRAME = 8 << 20
@@ -61,7 +62,9 @@ class Limits:
     frame: int = MAX_FRAME
     records: int = 20_000_000
     bytes: int = 4 << 30
-    """All frames of one job together."""
+    """All frames of one job together, but for unpacked data."""
+    unpacked: int = 4 << 40
+    """Bytes of unpacked data."""
     thumbs: int = 8
     warnings: int = 1000
     """Warnings kept per job; more are only counted."""

@@ -95,6 +95,9 @@ def _preload(modules: list[str]) -> str:
     for info in pkgutil.iter_modules(encodings.__path__, "encodings."):
         with contextlib.suppress(ImportError, AttributeError):  # codecs of Windows
             importlib.import_module(info.name)
+    if "numpy" in sys.modules:
+        for name in ("fft", "linalg", "random"):
+            importlib.import_module(f"numpy.{name}")
     if image := sys.modules.get("PIL.Image"):
         image.init()
     if phones := sys.modules.get("phonenumbers"):
