@@ -135,7 +135,7 @@ class Reading:
         if wanted is not None:
             chosen = {str(value) for value in wanted}
             found = {value: n for value, n in found.items() if value in chosen}
-        return found if by or not dimension else {"": sum(found.values())}
+        return found if by else {"": sum(found.values())}
 
     def revision(self, kinds: Sequence[type[Record]]) -> str:
         """A text that changes whenever rows of these kinds changed."""
