@@ -1,0 +1,79 @@
+"""One canonical account: its handles and why they are one, its names, groups and postings."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from amparo.model import (
+    Account,
+    AccountName,
+    Activity,
+    Alias,
+    Id,
+    Lead,
+    Message,
+    Posting,
+    Resolution,
+    Tenure,
+)
+from amparo.review.charts import activity_chart
+from amparo.review.content import step
+from amparo.review.desk import Desk, found
+from amparo.review.listing import whole
+
+router = APIRouter()
+ROWS = 100
+
+
+@router.get("/account/{id}")
+def account(request: Request, id: Id) -> Response:
+    """Everything the case holds about an account. A match is a lead; a person decides."""
+    desk = Desk.of(request)
+    reads, directory = desk.reads, desk.directory()
+    found(reads.get(Account, id), "account")
+    person = found(directory.person(id), "account")
+    desk.log("account", "consultation", (person.id,))
+    resolutions = {
+        row.source: row for row in reads.rows(Resolution, canonical=person.id, form="account")
+    }
+    aliases = reads.many(Alias, [b for row in resolutions.values() for b in row.basis])
+    names = reads.among(AccountName, "account", person.handles)
+    postings = sorted(
+        reads.rows(Posting, account=person.id),
+        key=lambda p: (p.time is None, p.time or 0, p.id),
+    )
+    offset = whole(request, "offset")
+    activity = reads.rows(Activity, account=person.id)
+    tenures = sorted(
+        reads.rows(Tenure, account=person.id), key=lambda t: (t.since is None, t.since or 0, t.id)
+    )
+    leads = reads.among(Lead, "account", person.handles)
+    return desk.show(
+        request,
+        "account.html",
+        {
+            "title": person.label,
+            "person": person,
+            "handles": reads.many(Account, person.handles),
+            "resolutions": resolutions,
+            "aliases": aliases,
+            "names": sorted(names, key=lambda n: (n.name, n.at.exhibit)),
+            "exhibits": directory.exhibits,
+            "tenures": [(t, directory.group(t.thread)) for t in tenures[: 2 * ROWS]],
+            "tenure_count": len(tenures),
+            "overall": next((a for a in activity if not a.thread), None),
+            "by_group": [
+                (a, directory.group(a.thread))
+                for a in sorted(activity, key=lambda a: (-a.originated, -a.postings, a.thread))
+                if a.thread
+            ],
+            "leads": leads[:ROWS],
+            "rhythm": activity_chart(reads.column(Message, "sent", "sender", person.handles)),
+            "steps": [step(desk, p) for p in postings[offset : offset + ROWS]],
+            "step_count": len(postings),
+            "offset": offset,
+            "next": offset + ROWS if offset + ROWS < len(postings) else None,
+            "coverage": len({e for p in postings for e in p.exhibits}),
+        },
+    )

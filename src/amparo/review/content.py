@@ -1,0 +1,115 @@
+"""One content: what it is, everywhere it lies, and how it travelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from amparo.model import (
+    Attachment,
+    Content,
+    Exif,
+    File,
+    Fingerprint,
+    Id,
+    KnownMatch,
+    KnownSet,
+    Mark,
+    Media,
+    Message,
+    Position,
+    Posting,
+    Problem,
+    StackMember,
+)
+from amparo.review.desk import Desk
+from amparo.review.listing import whole
+from amparo.review.schemes import label
+
+router = APIRouter()
+STEPS = 200
+FILES = 200
+
+
+@router.get("/content/{id}")
+def content(request: Request, id: Id) -> Response:
+    """Everything the case holds about these bytes."""
+    desk = Desk.of(request)
+    reads, directory = desk.reads, desk.directory()
+    this = reads.get(Content, id)
+    attachments = reads.rows(Attachment, content=id)
+    if this is None and not attachments:
+        raise HTTPException(404, "This case holds no such content, and no message names it.")
+    desk.log("content", "consultation", (id,))
+    own = reads.rows(StackMember, content=id)
+    centre = own[0].stack if own else id
+    members = reads.rows(StackMember, stack=centre)
+    related = [row.content for row in members] or [id]
+    files = reads.rows(File, content=id)
+    postings = travel(desk, related[:500])
+    offset = whole(request, "offset")
+    known = reads.among(KnownMatch, "content", related[:500])
+    return desk.show(
+        request,
+        "content.html",
+        {
+            "title": f"Content {this.sha256[:12]}" if this is not None else "Content not held",
+            "id": id,
+            "content": this,
+            "media": next(iter(reads.rows(Media, content=id)), None),
+            "exif": next(iter(reads.rows(Exif, content=id)), None),
+            "positions": reads.rows(Position, content=id),
+            "fingerprints": reads.rows(Fingerprint, content=id),
+            "problems": reads.rows(Problem, subject=id),
+            "files": files[:FILES],
+            "file_count": len(files),
+            "centre": centre,
+            "members": sorted(members, key=lambda row: (row.distance, row.content))[:60],
+            "member_count": len(related),
+            "member_contents": reads.many(Content, related[:60]),
+            "known": known,
+            "sets": reads.many(KnownSet, [match.known_set for match in known]),
+            "attachments": attachments[:100],
+            "attachment_count": len(attachments),
+            "messages": reads.many(Message, [a.message for a in attachments[:100]]),
+            "steps": [step(desk, p) for p in postings[offset : offset + STEPS]],
+            "step_count": len(postings),
+            "offset": offset,
+            "next": offset + STEPS if offset + STEPS < len(postings) else None,
+            "first_in_thread": sum(p.first_in_thread for p in postings),
+            "thread_count": len({p.thread for p in postings}),
+            "coverage": len({e for p in postings for e in p.exhibits}),
+            "marks": [
+                {"mark": m, "label": label(m.scheme, m.version, m.code) or m.text or m.code}
+                for m in marks(desk, related[:500])
+            ],
+            "grade": desk.grade(centre),
+            "exhibits": directory.exhibits,
+            "visual": this is not None and this.mime.startswith(("image/", "video/")),
+        },
+    )
+
+
+def travel(desk: Desk, contents: list[Id]) -> list[Posting]:
+    """Postings of all contents of a stack in time order; those without a time come last."""
+    rows = desk.reads.among(Posting, "content", contents)
+    return sorted(rows, key=lambda p: (p.time is None, p.time or 0, p.place, p.id))
+
+
+def step(desk: Desk, posting: Posting) -> dict[str, Any]:
+    """One posting with the group and person it names."""
+    directory = desk.directory()
+    return {
+        "posting": posting,
+        "group": directory.group(posting.thread),
+        "person": directory.person(posting.account),
+        "exhibits": [directory.exhibits.get(e) for e in posting.exhibits],
+    }
+
+
+def marks(desk: Desk, contents: list[Id]) -> list[Mark]:
+    """Judgements on a stack's contents, newest first."""
+    rows = desk.reads.among(Mark, "subject", contents)
+    return sorted(rows, key=lambda mark: (-mark.time, mark.id))

@@ -1,0 +1,104 @@
+"""Any record as it was read or concluded: where it was found and which actions touched it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from amparo.model import KINDS, At, Exhibit, File, Id, Record
+from amparo.review.desk import Desk, found
+
+router = APIRouter()
+
+POINTS_AT = {
+    "exhibit": "/record/exhibit/",
+    "file": "/record/file/",
+    "message": "/record/message/",
+    "known_set": "/record/known_set/",
+    "content": "/content/",
+    "stack": "/content/",
+    "account": "/account/",
+    "other": "/account/",
+    "sender": "/account/",
+    "creator": "/account/",
+    "actor": "/account/",
+    "thread": "/thread/",
+}
+"""Fields that hold an id, and the page of what it names."""
+
+BASIS = {"posting": "attachment", "resolution": "alias", "tenure": "membership"}
+"""What the ``basis`` of a claim mostly consists of; a record of another kind is still found."""
+
+
+@router.get("/record/{kind}/{id}")
+def record(request: Request, kind: str, id: Id) -> Response:
+    """One record, field by field."""
+    desk = Desk.of(request)
+    cls = KINDS.get(kind)
+    if cls is None:
+        raise HTTPException(404, "There is no such kind of record.")
+    this: Record = found(desk.reads.get(cls, id), kind.replace("_", " "))
+    desk.log("record", "consultation", (id,))
+    at = getattr(this, "at", None)
+    lines = [line(desk, this, f.name) for f in fields(this) if f.name not in ("id", "at", "basis")]
+    basis = tuple(getattr(this, "basis", ()))
+    return desk.show(
+        request,
+        "record.html",
+        {
+            "title": f"{kind.replace('_', ' ').capitalize()} {id[:8]}",
+            "kind": kind,
+            "record": this,
+            "doc": (cls.__doc__ or "").strip().split("\n")[0],
+            "lines": lines,
+            "at": at,
+            "exhibit": desk.reads.get(Exhibit, at.exhibit) if isinstance(at, At) else None,
+            "file": desk.reads.get(File, at.file) if isinstance(at, At) else None,
+            "basis": resting_on(desk, kind, basis[:200]),
+            "basis_count": len(basis),
+            "history": desk.reads.history(id),
+        },
+    )
+
+
+def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
+    """A field's value with what it points at, in words."""
+    value = getattr(this, name)
+    directory, target, said = desk.directory(), "", ""
+    if isinstance(value, str) and value and name in POINTS_AT:
+        target = POINTS_AT[name] + value
+        exhibit = directory.exhibits.get(value)
+        known = directory.person(value) or directory.group(value)
+        said = known.label if known is not None else exhibit.number if exhibit is not None else ""
+    if name == "exhibits":
+        value = [directory.exhibits[e].number if e in directory.exhibits else e for e in value]
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    time = isinstance(value, int) and name in TIMES
+    return {"name": name, "value": value, "target": target, "said": said, "time": time}
+
+
+TIMES = frozenset({"sent", "server", "edited", "created", "since", "until", "time", "modified",
+                   "taken_at", "first", "last"})  # fmt: skip
+"""Fields that hold milliseconds since 1970 UTC."""
+
+
+def resting_on(desk: Desk, kind: str, basis: tuple[Id, ...]) -> list[dict[str, Any]]:
+    """The records a claim rests on, of whatever kind they are."""
+    rest = list(basis)
+    out: list[dict[str, Any]] = []
+    likely = BASIS.get(kind, "")
+    order = sorted(KINDS, key=lambda k: (k != likely, k))
+    for name in order:
+        if not rest:
+            break
+        hits = desk.reads.many(KINDS[name], rest)
+        out += [
+            {"kind": name, "id": id, "at": getattr(row, "at", None)} for id, row in hits.items()
+        ]
+        rest = [id for id in rest if id not in hits]
+    out += [{"kind": "", "id": id, "at": None} for id in rest]
+    return out

@@ -1,0 +1,90 @@
+"""Search over the text of the case: messages, names, subjects, paths, captions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from amparo.model import (
+    KINDS,
+    Account,
+    AccountName,
+    Attachment,
+    File,
+    Id,
+    Lead,
+    Message,
+    Record,
+    ThreadInfo,
+)
+from amparo.review.desk import Desk
+from amparo.review.listing import whole
+from amparo.store.search import Hit
+
+router = APIRouter()
+STEP = 50
+
+
+@router.get("/search")
+def search(request: Request) -> Response:
+    """Records whose text holds all words; the log keeps which were shown, not what was asked."""
+    desk = Desk.of(request)
+    text = request.query_params.get("q", "").strip()[:400]
+    hits = desk.reads.search(text, STEP + 1, whole(request, "after")) if text else []
+    shown = hits[:STEP]
+    if shown:
+        desk.log("search", "consultation", tuple(hit.id for hit in shown))
+    by_kind: dict[str, list[str]] = {}
+    for hit in shown:
+        by_kind.setdefault(hit.kind, []).append(hit.id)
+    records: dict[str, Record] = {}
+    for kind, ids in by_kind.items():
+        records.update(desk.reads.many(KINDS[kind], ids))
+    carriers = desk.reads.many(
+        Message, [r.message for r in records.values() if isinstance(r, Attachment | Lead)]
+    )
+    return desk.show(
+        request,
+        "search.html",
+        {
+            "title": "Search",
+            "text": text,
+            "hits": [line(desk, hit, records.get(hit.id), carriers) for hit in shown],
+            "next": shown[-1].place if len(hits) > STEP else None,
+        },
+    )
+
+
+def line(
+    desk: Desk, hit: Hit, record: Record | None, carriers: dict[Id, Message]
+) -> dict[str, Any]:
+    """One hit with the group, person and exhibit it belongs to, and the page that tells most."""
+    directory = desk.directory()
+    at = getattr(record, "at", None)
+    message = (
+        record if isinstance(record, Message) else carriers.get(getattr(record, "message", ""))
+    )
+    account = getattr(record, "account", "") or (message.sender if message is not None else "")
+    thread = message.thread if message is not None else getattr(record, "thread", "")
+    exhibit = at.exhibit if at is not None else getattr(record, "exhibit", "")
+    target = f"/record/{hit.kind}/{hit.id}"
+    if isinstance(record, Account | AccountName):
+        account = account or record.id
+        target = f"/account/{account}"
+    elif isinstance(record, ThreadInfo):
+        target = f"/thread/{record.thread}"
+    elif isinstance(record, File | Attachment) and record.content:
+        target = f"/content/{record.content}"
+    return {
+        "kind": hit.kind,
+        "id": hit.id,
+        "text": hit.text,
+        "target": target,
+        "time": message.sent if message is not None else None,
+        "person": directory.person(account) if account else None,
+        "group": directory.group(thread) if thread else None,
+        "exhibit": directory.exhibits.get(exhibit),
+        "state": at.state if at is not None else getattr(record, "state", ""),
+    }

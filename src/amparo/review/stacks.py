@@ -1,0 +1,213 @@
+"""The review queue: visual stacks in the order in which looking at them helps most.
+
+One judgement covers a stack, so the queue counts stacks, not files. It is a derived index in memory,
+built from a few columns of the store and rebuilt when the case has changed; ranks and filters are
+then plain array work. Memory is about 100 bytes a stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amparo.model import Content, Exif, File, Id, KnownMatch, Mark, StackMember
+from amparo.store.case import Case
+
+ORDERS = ("unseen", "copies", "newest")
+KNOWN = ("", "alert", "ignore")
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What part of the queue is asked for.
+
+    ``known`` is ``hide`` (all but ignored), ``unknown``, ``alert``, ``ignore`` or ``all``; ``grade``
+    is ``any``, ``none`` or a code of the case's scheme; ``exhibit`` an id or "".
+    """
+
+    known: str = "hide"
+    grade: str = "any"
+    exhibit: Id = ""
+    order: str = "unseen"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Neighbouring stacks in an order: their positions, how many fit the filter, rank of the first."""
+
+    positions: list[int]
+    stacks: list[int]
+    total: int
+    first: int
+
+
+@dataclass
+class Queue:
+    """Columns over all stacks; ``positions`` are places in an order and never move under grading."""
+
+    centres: list[Id]
+    contents: Ints
+    files: Ints
+    spread: Ints
+    """Number of exhibits."""
+    newest: Ints
+    known: Ints
+    """0 unknown, 1 alert, 2 ignore."""
+    camera: Bools
+    grades: list[tuple[str, str, str]]
+    """Scheme, version and code of the latest judgement; code "" means none."""
+    stack_of: dict[Id, int]
+    exhibits: dict[Id, Ints]
+    orders: dict[str, Ints] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        graded = np.fromiter((bool(g[2]) for g in self.grades), bool, len(self.grades))
+        index = np.arange(len(self.centres))
+        done = (self.known > 0) | graded
+        # lexsort: the last key leads
+        self.orders = {
+            "unseen": np.lexsort((index, -self.newest, -self.files, ~self.camera, graded, done)),
+            "copies": np.lexsort((index, -self.newest, -self.files)),
+            "newest": np.lexsort((index, -self.files, -self.newest)),
+        }
+
+    def grade(self, content: Id, scheme: str, version: str, code: str) -> None:
+        """Takes over a new judgement, so that filters see it at once."""
+        stack = self.stack_of.get(content)
+        if stack is not None:
+            self.grades[stack] = (scheme, version, code)
+
+    def fitting(self, wanted: Filter, scheme: tuple[str, str]) -> Bools:
+        """Which stacks pass a filter; ``scheme`` is name and version of the codes."""
+        keep: Bools = np.ones(len(self.centres), bool)
+        if wanted.known == "hide":
+            keep &= self.known != KNOWN.index("ignore")
+        elif wanted.known == "unknown":
+            keep &= self.known == 0
+        elif wanted.known in ("alert", "ignore"):
+            keep &= self.known == KNOWN.index(wanted.known)
+        if wanted.exhibit:
+            here = np.zeros(len(self.centres), bool)
+            here[self.exhibits.get(wanted.exhibit, np.zeros(0, np.int64))] = True
+            keep &= here
+        if wanted.grade == "none":
+            keep &= np.fromiter((not g[2] for g in self.grades), bool, len(self.grades))
+        elif wanted.grade != "any":
+            exact = (*scheme, wanted.grade)
+            keep &= np.fromiter((g == exact for g in self.grades), bool, len(self.grades))
+        return keep
+
+    def window(
+        self,
+        wanted: Filter,
+        scheme: tuple[str, str],
+        limit: int,
+        after: int | None = None,
+        before: int | None = None,
+        rank: int | None = None,
+    ) -> Window:
+        """Up to ``limit`` stacks after or before a position, or from a rank of the filtered order."""
+        order = self.orders[wanted.order]
+        places = np.flatnonzero(self.fitting(wanted, scheme)[order])
+        if after is not None:
+            start = int(np.searchsorted(places, after, side="right"))
+        elif before is not None:
+            end = int(np.searchsorted(places, before, side="left"))
+            start = max(0, end - limit)
+            limit = end - start
+        else:
+            start = min(max(0, rank or 0), max(0, len(places) - 1))
+        some = places[start : start + limit]
+        return Window(some.tolist(), order[some].tolist(), len(places), start)
+
+
+def build_queue(case: Case) -> Queue:
+    """Reads the case once and lays out its stacks."""
+    store = case.store
+    visual = {
+        str(id)
+        for id, mime in store.columns(Content, "id", "mime")
+        if str(mime).startswith(("image/", "video/"))
+    }
+    centre_of: dict[Id, Id] = {}
+    for content, centre in store.columns(StackMember, "content", "stack"):
+        centre_of[content] = centre
+        visual.add(content)
+    centres: list[Id] = sorted({centre_of.get(content, content) for content in visual})
+    index = {centre: n for n, centre in enumerate(centres)}
+    stack_of = {content: index[centre_of.get(content, content)] for content in visual}
+    for centre, n in index.items():
+        stack_of.setdefault(centre, n)
+    count = len(centres)
+    contents = np.bincount(np.fromiter((stack_of[c] for c in visual), np.int64), minlength=count)
+    files, newest = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    on: dict[Id, set[int]] = {}
+    for content, exhibit, modified in store.columns(File, "content", "exhibit", "modified"):
+        stack = stack_of.get(content)
+        if stack is None:
+            continue
+        files[stack] += 1
+        newest[stack] = max(newest[stack], modified or 0)
+        on.setdefault(exhibit, set()).add(stack)
+    spread = np.zeros(count, np.int64)
+    exhibits: dict[Id, Ints] = {}
+    for exhibit, some in on.items():
+        exhibits[exhibit] = np.array(sorted(some), np.int64)
+        spread[exhibits[exhibit]] += 1
+    camera = np.zeros(count, bool)
+    for content, make, serial in store.columns(Exif, "content", "make", "serial"):
+        stack = stack_of.get(content)
+        if stack is not None and (make or serial):
+            camera[stack] = True
+    return Queue(
+        centres=centres,
+        contents=contents.astype(np.int64),
+        files=files,
+        spread=spread,
+        newest=newest,
+        known=known_of(case, stack_of, contents),
+        camera=camera,
+        grades=grades_of(store.columns(
+            Mark, "subject", "scheme", "version", "code", "time", form="category"
+        ), stack_of, count),
+        stack_of=stack_of,
+        exhibits=exhibits,
+    )  # fmt: skip
+
+
+def known_of(case: Case, stack_of: dict[Id, int], contents: Ints) -> Ints:
+    """0, 1 (any member alerts) or 2 (every member is to be ignored) for each stack."""
+    known = np.zeros(len(contents), np.int64)
+    ignored: dict[int, set[Id]] = {}
+    for content, use in case.store.columns(KnownMatch, "content", "use"):
+        stack = stack_of.get(content)
+        if stack is None:
+            continue
+        if use == "alert":
+            known[stack] = 1
+        else:
+            ignored.setdefault(stack, set()).add(content)
+    for stack, some in ignored.items():
+        if not known[stack] and len(some) >= contents[stack]:
+            known[stack] = 2
+    return known
+
+
+def grades_of(
+    marks: Iterable[tuple[object, ...]], stack_of: dict[Id, int], count: int
+) -> list[tuple[str, str, str]]:
+    """The latest judgement of each stack, given on any of its members."""
+    latest: dict[int, tuple[int, tuple[str, str, str]]] = {}
+    for subject, scheme, version, code, time in marks:
+        stack = stack_of.get(str(subject))
+        if stack is None or not isinstance(time, int):
+            continue
+        if stack not in latest or time >= latest[stack][0]:
+            latest[stack] = (time, (str(scheme), str(version), str(code)))
+    return [latest[n][1] if n in latest else ("", "", "") for n in range(count)]

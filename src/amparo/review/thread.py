@@ -1,0 +1,104 @@
+"""One group: who made it, who was in it when, who brought what, and what led people here."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from amparo.model import (
+    Activity,
+    Id,
+    Lead,
+    MembershipEvent,
+    Message,
+    Posting,
+    Resolution,
+    Tenure,
+    Thread,
+    ThreadInfo,
+)
+from amparo.review.charts import activity_chart, tenure_chart
+from amparo.review.content import step
+from amparo.review.desk import Desk, found
+from amparo.review.listing import whole
+
+router = APIRouter()
+ROWS = 100
+CHART = 120
+"""Members drawn in the timeline; the table holds all."""
+
+
+@router.get("/thread/{id}")
+def thread(request: Request, id: Id) -> Response:
+    """Everything the case holds about a group or chat."""
+    desk = Desk.of(request)
+    reads, directory = desk.reads, desk.directory()
+    found(reads.get(Thread, id), "thread")
+    group = found(directory.group(id), "thread")
+    desk.log("thread", "consultation", (group.id,))
+    sides = [r.source for r in reads.rows(Resolution, canonical=group.id, form="thread")]
+    sides = sides or [group.id]
+    infos = reads.among(ThreadInfo, "thread", sides)
+    tenures = reads.rows(Tenure, thread=group.id)
+    activity = sorted(
+        reads.rows(Activity, thread=group.id),
+        key=lambda a: (-a.originated, -a.first_in_thread, -a.postings, -a.messages, a.account),
+    )
+    postings = sorted(
+        reads.rows(Posting, thread=group.id),
+        key=lambda p: (p.time is None, p.time or 0, p.id),
+    )
+    leads = reads.rows(Lead, thread=group.id)
+    times = reads.column(Message, "sent", "thread", sides)
+    offset = whole(request, "offset")
+    people = {a: directory.person(a) for a in {t.account for t in tenures}}
+    countries = Counter(p.country or "?" for p in people.values() if p is not None)
+    events = sorted(
+        reads.among(MembershipEvent, "thread", sides), key=lambda e: (e.time is None, e.time or 0)
+    )
+    return desk.show(
+        request,
+        "thread.html",
+        {
+            "title": group.label,
+            "group": group,
+            "infos": infos,
+            "sides": len(sides),
+            "creator": directory.person(group.creator) if group.creator else None,
+            "exhibits": directory.exhibits,
+            "people": {p.id: p for p in people.values() if p is not None},
+            "canonical": {a: directory.canonical(a) for a in people},
+            "tenures": tenures[: 5 * ROWS],
+            "tenure_count": len(tenures),
+            "chart": tenure_chart(tenures, directory, CHART),
+            "rhythm": activity_chart(times),
+            "countries": sorted(countries.items(), key=lambda row: (-row[1], row[0])),
+            "posters": [(a, directory.person(a.account)) for a in activity[:30]],
+            "leads": [(lead, directory.person(lead.account)) for lead in leads[:ROWS]],
+            "lead_count": len(leads),
+            "from_groups": groups_of_leads(desk, leads[:ROWS]),
+            "events": events[-ROWS:][::-1],
+            "event_people": {e.id: (directory.person(e.account), directory.person(e.actor))
+                             for e in events[-ROWS:]},
+            "event_count": len(events),
+            "steps": [step(desk, p) for p in postings[offset : offset + ROWS]],
+            "step_count": len(postings),
+            "offset": offset,
+            "next": offset + ROWS if offset + ROWS < len(postings) else None,
+            "coverage": len({e for p in postings for e in p.exhibits}),
+        },
+    )  # fmt: skip
+
+
+def groups_of_leads(desk: Desk, leads: list[Lead]) -> dict[Id, tuple[Id, str]]:
+    """For each invite, the group whose message carried it: canonical id and label."""
+    messages = desk.reads.many(Message, [lead.message for lead in leads if lead.message])
+    out = {}
+    for lead in leads:
+        message = messages.get(lead.message)
+        group = desk.directory().group(message.thread) if message is not None else None
+        if group is not None:
+            out[lead.id] = (group.id, group.label)
+    return out

@@ -1,0 +1,149 @@
+"""How values read on screen: times in UTC, sizes, counts, and text from evidence made harmless.
+
+Text from evidence is hostile: it may hold markup, direction overrides, invisible characters or a
+megabyte of one letter. It is escaped, isolated, shortened, and what cannot be seen is spelt out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup, escape
+
+from amparo.model import At
+
+LONG = 240
+"""Characters of evidence text shown in one place; the record page shows more."""
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_HARMLESS = frozenset("\u200d\u200c")
+"""Joiners are needed to write some scripts and emoji."""
+
+
+def spelt(text: str) -> list[tuple[bool, str]]:
+    """Splits text into seen runs (False) and unseen characters by code point name (True)."""
+    out: list[tuple[bool, str]] = []
+    run = ""
+    for c in text:
+        if c in "\n\t" or c in _HARMLESS or unicodedata.category(c) not in _UNSEEN:
+            run += c
+            continue
+        if run:
+            out.append((False, run))
+            run = ""
+        out.append((True, f"U+{ord(c):04X}"))
+    if run:
+        out.append((False, run))
+    return out
+
+
+def evidence(value: object, limit: int = LONG) -> Markup:
+    """Evidence text as safe markup, isolated from the text around it."""
+    text = "" if value is None else str(value)
+    cut = len(text) > limit
+    parts = [
+        Markup('<span class="esc">{}</span>').format(run) if unseen else escape(run)
+        for unseen, run in spelt(text[:limit])
+    ]
+    tail = Markup('<span class="faint">… {} characters</span>').format(len(text)) if cut else ""
+    return Markup('<bdi class="ev">') + Markup("").join(parts) + Markup("</bdi>") + tail
+
+
+def plain_evidence(value: object, limit: int = LONG) -> str:
+    """Evidence text for an attribute, a tooltip or a graph label: unseen characters spelt out."""
+    text = "" if value is None else str(value)
+    return "".join(f"[{run}]" if unseen else run for unseen, run in spelt(text[:limit]))
+
+
+def when(milliseconds: int | None, precision: str = "second") -> str:
+    """UTC as ``2017-03-04 05:06:07``; "–" for no time, the number itself when no date fits."""
+    if milliseconds is None:
+        return "–"
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{milliseconds} ms"
+    return moment.strftime("%Y-%m-%d" if precision == "day" else "%Y-%m-%d %H:%M:%S")
+
+
+def size(count: int | None) -> str:
+    """Bytes in the unit people read, decimal."""
+    if count is None:
+        return "–"
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(value) < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def number(count: int | float | None) -> str:
+    """A count with narrow spaces between thousands."""
+    return "–" if count is None else f"{count:,}".replace(",", "\u202f")
+
+
+def short(text: str, length: int = 12) -> str:
+    """The head of a hash or id."""
+    return text[:length] + "…" if len(text) > length + 1 else text
+
+
+def title(word: str) -> str:
+    """A kind's or field's name in words."""
+    return re.sub(r"_+", " ", word).strip().capitalize()
+
+
+def jsonable(value: Any) -> Any:
+    """Records, tuples and bytes as JSON; a record gains its ``kind``."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        body = {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        kind = getattr(value, "KIND", "")
+        return {"record": kind, **body} if kind else body
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(v) for v in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value
+
+
+def place(at: At) -> str:
+    """Where something was found, below its file: table and row, or bytes."""
+    parts = []
+    if at.table:
+        parts.append(f"table {plain_evidence(at.table, 80)}")
+    if at.row is not None:
+        parts.append(f"row {at.row}")
+    if at.offset is not None:
+        end = "" if at.length is None else f", {at.length} bytes"
+        parts.append(f"offset {at.offset}{end}")
+    return ", ".join(parts)
+
+
+def hexhead(data: bytes | str) -> str:
+    """The first bytes in hexadecimal; text stays as it is."""
+    if isinstance(data, str):
+        return plain_evidence(data)
+    return data[:48].hex(" ", 4) + (f" … {len(data)} bytes" if len(data) > 48 else "")
+
+
+def install(environment: Environment) -> None:
+    """Makes the words of this module filters of the templates."""
+    for name, function in {
+        "ev": evidence,
+        "evtext": plain_evidence,
+        "when": when,
+        "size": size,
+        "num": number,
+        "short": short,
+        "words": title,
+        "place": place,
+        "hexhead": hexhead,
+    }.items():
+        environment.filters[name] = function
