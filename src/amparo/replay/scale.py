@@ -58,7 +58,7 @@ TANTALIO = Scale(
     name="tantalio", holders=135, countries=COUNTRIES_18, accounts=2600, posters=103, groups=96,
     group_size=(40, 250), groups_per_holder=(3, 11), posts_per_group=380, texts_per_group=700,
     private_pictures=20, dcim_per_phone=190, cards=85, card_pictures=470, laptops=70,
-    laptop_copies=900, pages=5, press=5, frames=((800, 600), (640, 480), (720, 480)), workers=2,
+    laptop_copies=852, pages=5, press=5, frames=((800, 600), (640, 480), (720, 480)), workers=2,
 )  # fmt: skip
 
 SCALES = {scale.name: scale for scale in (_TINY, SMALL, TANTALIO)}

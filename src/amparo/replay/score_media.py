@@ -141,8 +141,10 @@ def erased_files(case: Comparison) -> Measure:
     lying = set(case.view.columns(File, "exhibit", "content", entry="file", state="live"))
     where = {
         id: exhibit
-        for id, exhibit, path in case.view.columns(Attachment, "id", "at_exhibit", "path")
-        if path
+        for id, exhibit, path, name in case.view.columns(
+            Attachment, "id", "at_exhibit", "path", "name"
+        )
+        if path or name
     }
     links = case.view.columns(
         Link, "source", "target", form="attachment_content", method="hash", withdrawn=False
