@@ -20,10 +20,17 @@ def file(n: int, path: str, content: str = PHOTO, size: int = 5, state: str = "l
 
 
 def attachment(
-    n: int, row: int = 1, content: str = "", path: str = "", size: int | None = None
+    n: int,
+    row: int = 1,
+    content: str = "",
+    path: str = "",
+    size: int | None = None,
+    name: str = "",
 ) -> Attachment:
     at = At(exhibit=EXHIBITS[n].id, file=EXHIBITS[n].id, table="message_media", row=row)
-    return Attachment(at=at, message=f"message-{n}-{row}", content=content, path=path, size=size)
+    return Attachment(
+        at=at, message=f"message-{n}-{row}", content=content, path=path, size=size, name=name
+    )
 
 
 def links(*records: Record) -> list[Link]:
@@ -110,3 +117,12 @@ def test_copies_of_the_same_bytes_are_not_ambiguous() -> None:
 )
 def test_paths_are_compared_in_one_spelling(stated: str, compared: str) -> None:
     assert noted(stated) == compared
+
+
+def test_a_bare_name_serves_only_beside_a_size() -> None:
+    there = file(0, "Media/a.jpg")
+    (link,) = links(attachment(0, name="a.jpg", size=5), there)
+    assert link.method == "path"
+    assert links(attachment(0, name="a.jpg"), there) == []
+    (hashed,) = links(attachment(0, content=PHOTO, name="a.jpg"), file(1, "b.jpg"))
+    assert "erased, or never fetched" in hashed.reasons[1]

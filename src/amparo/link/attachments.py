@@ -24,6 +24,10 @@ HASH_LR = 9.0
 PATH_AND_SIZE_LR = 3.0
 PATH_LR = 2.0
 
+ERASED = "erased on this exhibit"
+NAMED = "named but not lying on this exhibit (erased, or never fetched)"
+NOT_NOTED = "no file noted on this exhibit (never fetched, or not kept)"
+
 MOUNT = re.compile(r"^/?(storage/emulated/\d+|data/media/\d+|mnt/sdcard|sdcard)/")
 """Where Android mounts the shared storage; an extraction seldom keeps these names."""
 
@@ -69,9 +73,13 @@ def comparable(path: str) -> str:
     return "" if ".." in parts else "/".join(parts)
 
 
-def noted(path: str) -> str:
-    """A path as a database notes it, in the spelling of ``File.path``."""
-    return comparable(path_text(path.removeprefix("file://").encode("utf-8", "surrogateescape")))
+def noted(path: str, name: str = "", size: int | None = None) -> str:
+    """A path as a database notes it, in the spelling of ``File.path``.
+
+    A bare ``name`` serves where no path is noted, but only beside a size: many files share names.
+    """
+    text = path.removeprefix("file://") or ("" if size is None else name)
+    return comparable(path_text(text.encode("utf-8", "surrogateescape")))
 
 
 def last(path: str) -> str:
@@ -81,13 +89,14 @@ def last(path: str) -> str:
 def gather(view: View) -> Places:
     """One pass over the attachments for what is wanted, one over the files for where it lies."""
     places = Places()
-    for content, path, exhibit in view.columns(Attachment, "content", "path", "at_exhibit"):
+    wanted = ("content", "path", "name", "size", "at_exhibit")
+    for content, path, name, size, exhibit in view.columns(Attachment, *wanted):
         if content:
             places.holders.setdefault(content, Holders())
-        elif name := last(noted(path)):
-            places.named.setdefault((exhibit, name), [])
-    names = ("exhibit", "path", "size", "content", "state")
-    for exhibit, path, size, content, state in view.columns(File, *names, entry="file"):
+        elif end := last(noted(path, name, size)):
+            places.named.setdefault((exhibit, end), [])
+    wanted = ("exhibit", "path", "size", "content", "state")
+    for exhibit, path, size, content, state in view.columns(File, *wanted, entry="file"):
         if not content:
             continue
         if holders := places.holders.get(content):
@@ -114,21 +123,24 @@ def attachments(view: View) -> Iterator[Link]:
     """Which file each message carried: by the messenger's own hash on any exhibit, else by its path."""
     places = gather(view)
     names = exhibit_names(view)
-    for id, content, path, size, exhibit in view.columns(
-        Attachment, "id", "content", "path", "size", "at_exhibit"
-    ):
+    wanted = ("id", "content", "path", "name", "size", "at_exhibit")
+    for id, content, path, name, size, exhibit in view.columns(Attachment, *wanted):
         if content:
-            link = by_hash(id, content, path, exhibit, places, names)
+            absent = ERASED if path else NAMED if name else NOT_NOTED
+            link = by_hash(id, content, absent, exhibit, places, names)
         else:
-            link = by_path(id, noted(path), size, exhibit, places, names)
+            link = by_path(id, noted(path, name, size), size, exhibit, places, names)
         if link is not None:
             yield link
 
 
 def by_hash(
-    attachment: Id, content: Id, path: str, exhibit: Id, places: Places, names: Mapping[Id, str]
+    attachment: Id, content: Id, absent: str, exhibit: Id, places: Places, names: Mapping[Id, str]
 ) -> Link | None:
-    """The claim of the messenger's hash, with where the file itself lies; None where it lies nowhere."""
+    """The claim of the messenger's hash, with where the file itself lies; None where it lies nowhere.
+
+    ``absent`` says what it means that the file does not lie on the attachment's own exhibit.
+    """
     holders = places.holders[content]
     here = places.bit(exhibit)
     everywhere = holders.live | holders.recovered
@@ -140,10 +152,8 @@ def by_hash(
         where = f"present on this exhibit, {count}"
     elif holders.recovered & here:
         where = f"erased on this exhibit and recovered from it, {count}"
-    elif path:
-        where = f"erased on this exhibit, {count}"
     else:
-        where = f"no file noted on this exhibit (never fetched, or not kept), {count}"
+        where = f"{absent}, {count}"
     reasons = ["the SHA-256 the messenger kept is that of the file", where]
     if others:
         reasons.append(f"the file lies on {listed(others, names)}")
