@@ -1,0 +1,115 @@
+"""PDQ: the perceptual hash that police lists and hotlines exchange, with its eight turned forms.
+
+After Meta's "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm" (2019) and its
+reference program. Both tent blurs, the decimation to 64 x 64 and the cosine transform are linear and
+separable, so they are two matrix products here, with the bits of the reference.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SIDE = 512
+"""The reference shrinks a picture with any longer side to SIDE x SIDE before it hashes."""
+EDGE = 0.001
+LEAST = 5
+"""A picture with a shorter side has no hash: all bits nought, quality 0."""
+FORMS = ("original", "rot90", "rot180", "rot270", "flipx", "flipy", "flipplus1", "flipminus1")
+"""The order of the eight hashes in ``pdq8``, that of the reference program: turned counter-clockwise by
+90, 180 and 270 degrees, mirrored top-bottom, mirrored left-right, and about the two diagonals."""
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+@lru_cache(maxsize=128)
+def _shrink(n: int) -> Floats:
+    """64 x n: two box blurs as wide as the reference's, then the 64 samples it takes."""
+    width = (n + 127) // 128
+    half = (width + 2) // 2
+    matrix = np.zeros((64, n))
+
+    def box(at: int) -> tuple[int, int]:
+        return max(0, at - (width - half)), min(n - 1, at + half - 1)
+
+    for row in range(64):
+        low, high = box(int((row + 0.5) * n / 64))
+        for k in range(low, high + 1):
+            first, last = box(k)
+            matrix[row, first : last + 1] += 1 / (high - low + 1) / (last - first + 1)
+    return matrix.astype(np.float32)
+
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_COSINES = np.sqrt(2 / 64) * np.cos(
+    np.pi / 128 * np.arange(1, 17)[:, None] * (2 * np.arange(64) + 1)
+)
+_SIGNS = np.where(np.arange(1, 17) % 2, -1.0, 1.0)
+
+
+def _transform(pixels: Pixels) -> tuple[NDArray[np.float64], int]:
+    """The 16 x 16 cosine coefficients and the quality, of grey (h, w) or RGB (h, w, 3) pixels."""
+    luma = pixels.astype(np.float32)
+    if pixels.ndim == 3:
+        luma = luma @ _LUMA
+    small = _shrink(luma.shape[0]) @ luma @ _shrink(luma.shape[1]).T
+    steps = sum(int(np.abs(np.trunc(np.diff(small, axis=a) * 100 / 255)).sum()) for a in (0, 1))
+    return _COSINES @ small @ _COSINES.T, min(100, steps // 90)
+
+
+def _bits(coefficients: NDArray[np.float64]) -> bytes:
+    """One bit per coefficient, set above the lower median; the last coefficient is the first bit."""
+    flat = coefficients.ravel()
+    above = flat > np.partition(flat, 127)[127]
+    return np.packbits(above[::-1]).tobytes()
+
+
+def pdq(pixels: Pixels) -> tuple[bytes, int]:
+    """PDQ (32 bytes) and quality (0 to 100) of 8-bit grey (h, w) or RGB (h, w, 3) pixels as they are.
+
+    For the bits of exchanged lists give it what :func:`shrunk` makes of a picture.
+    """
+    if min(pixels.shape[:2]) < LEAST:
+        return bytes(32), 0
+    coefficients, quality = _transform(pixels)
+    return _bits(coefficients), quality
+
+
+def dihedral(pixels: Pixels) -> tuple[list[bytes], int]:
+    """The eight hashes in the order of :data:`FORMS`, and the quality they share.
+
+    They cannot be had from the stored bits of one hash, only from the coefficients: turning changes
+    signs of coefficients, and with them which lie above the median.
+    """
+    if min(pixels.shape[:2]) < LEAST:
+        return [bytes(32)] * 8, 0
+    d, quality = _transform(pixels)
+    rows, columns = _SIGNS[:, None], _SIGNS[None]
+    forms = (
+        d,
+        d.T * rows,
+        d * rows * columns,
+        d.T * columns,
+        d * rows,
+        d * columns,
+        d.T,
+        d.T * rows * columns,
+    )
+    return [_bits(np.ascontiguousarray(form)) for form in forms], quality
+
+
+def shrunk(image: Image.Image) -> Image.Image:
+    """The picture the reference would hash: as it is, or SIDE x SIDE of its pixels, none of them mixed."""
+    width, height = image.size
+    if max(width, height) <= SIDE:
+        return image
+    # Column x comes from floor(x * width / SIDE). Pillow takes the middle of each pixel, so half a step
+    # is taken off; its 16-bit fractions hold width / SIDE exactly, and EDGE keeps whole numbers whole.
+    across, down = width / SIDE, height / SIDE
+    data = (across, 0.0, EDGE - across / 2, 0.0, down, EDGE - down / 2)
+    affine, nearest = Image.Transform.AFFINE, Image.Resampling.NEAREST
+    return image.transform((SIDE, SIDE), affine, data, nearest)

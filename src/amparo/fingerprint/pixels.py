@@ -1,0 +1,67 @@
+"""Pixels of any mode as the RGB a viewer would show; used on small pictures, never on whole photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+_DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of this EXIF orientation upright."""
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB of a picture of any mode.
+
+    Palettes are looked up, CMYK converted (Pillow has already undone Adobe's inversion), see-through
+    pixels laid over white as viewers show them, 16 bits cut to the upper 8, wider numbers scaled to their
+    own range; of LAB only the lightness is kept.
+    """
+    if image.mode == "RGB":
+        return image
+    if image.mode in _DEEP:
+        return _deep(image).convert("RGB")
+    if image.mode == "LAB":
+        return image.getchannel(0).convert("RGB")
+    if image.mode in ("PA", "LA", "La", "RGBa", "RGBA") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep(image: Image.Image) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    if image.mode.startswith("I;16") or (low >= 0 and 255 < high <= 65535):
+        return Image.fromarray((values / 256).astype(np.uint8))
+    if low >= 0 and high <= 255 and image.mode == "I":
+        return Image.fromarray(values.astype(np.uint8))
+    scaled = (values - low) * (255 / ((high - low) or 1))
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
+def thumbnail(image: Image.Image, longest: int) -> Image.Image:
+    """A smaller RGB copy with the longer side at most ``longest``, averaged, never enlarged."""
+    if image.mode in ("P", "PA", "1", "RGBX", "YCbCr", "HSV"):
+        image = rgb(image)
+    elif image.mode in (*_DEEP, "LAB"):
+        width, height = image.size
+        most = max(1.0, max(width, height) / 1024)
+        image = rgb(image.resize((max(1, int(width / most)), max(1, int(height / most))), 0))
+    factor = max(image.size) // longest
+    if factor > 1:
+        image = image.reduce(factor)
+    scale = longest / max(image.size)
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    return rgb(image)

@@ -1,0 +1,26 @@
+"""Thumbnails are encoded by the host from checked pixels, so nothing a decoder made ever reaches a page."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+from amparo.kit.plugin import Thumb
+
+LONGEST = 512
+"""Pixels of the longer side that are accepted."""
+QUALITY = 70
+
+
+def encode(thumb: Thumb) -> bytes:
+    """The thumbnail as WebP. Raises ValueError when size and pixels do not add up."""
+    width, height = thumb.width, thumb.height
+    if not (1 <= width <= LONGEST and 1 <= height <= LONGEST):
+        raise ValueError(f"thumbnail of {width} x {height} pixels")
+    if len(thumb.rgb) != width * height * 3:
+        raise ValueError(f"thumbnail of {len(thumb.rgb)} bytes for {width} x {height} pixels")
+    out = io.BytesIO()
+    # method 0..6 trades time for size: 2 takes a third of the time of the usual 4.
+    Image.frombytes("RGB", (width, height), thumb.rgb).save(out, "WEBP", quality=QUALITY, method=2)
+    return out.getvalue()
