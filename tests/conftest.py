@@ -64,4 +64,7 @@ def take_in(operation: Operation, case: Path) -> None:
         assert main([*add, *more, "--legal-basis", entry["legal_basis"]]) in (0, 1)
     known = operation.root / "known"
     for name, use in (("benign-ignore.txt", "ignore"), ("alert-vics.json", "alert")):
-        assert main(["known", str(case), "add", str(known / name), "--use", use, "--json"]) in (0, 1)
+        assert main(["known", str(case), "add", str(known / name), "--use", use, "--json"]) in (
+            0,
+            1,
+        )

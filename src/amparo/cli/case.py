@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, table
 
 if TYPE_CHECKING:
-    from amparo.store.case import Case
+    from amparo.store import Case, Store
 
 
 @contextmanager
 def opened(path: Path, write: bool = False) -> Iterator[Case]:
     """An existing case, open; Refused when it is none or somebody else is writing."""
-    from amparo.store.case import Case, CaseError
+    from amparo.store import Case, StoreRefused
 
     try:
         case = Case.open(path, write=write)
-    except CaseError as error:
+    except (StoreRefused, OSError, ValueError) as error:
         raise Refused(str(error)) from error
     try:
         yield case
@@ -31,13 +31,13 @@ def opened(path: Path, write: bool = False) -> Iterator[Case]:
 
 def new(args: argparse.Namespace) -> int:
     """Create a case."""
-    from amparo.store.case import Case, CaseError
+    from amparo.store import Case, StoreRefused
 
     try:
         case = Case.create(
             args.case, args.name or args.case.stem, scheme=args.scheme, store=args.store
         )
-    except CaseError as error:
+    except (StoreRefused, OSError) as error:
         raise Refused(str(error)) from error
     case.close()
     answer(args.json, {"case": str(args.case)}, [f"Created {args.case}"])
@@ -111,7 +111,7 @@ def status(args: argparse.Namespace) -> int:
     with opened(args.case) as case:
         store = case.store
         plan = Plan(case)
-        kinds = {kind: n for kind, n in store.totals().items() if n}
+        kinds = {kind: n for kind, n in totals(store).items() if n}
         exhibits = sorted(store.each(Exhibit), key=lambda e: (e.country, e.number))
         waiting = [e.number for e in plan.exhibits()]
         unsettled = [s.id for s in plan.all() if not plan.settled(s)]
@@ -147,7 +147,8 @@ def status(args: argparse.Namespace) -> int:
             lines.append("Everything is up to date.")
         if problems:
             rows: list[tuple[object, ...]] = [
-                (by_exhibit.get(p.exhibit, ""), p.path or p.plugin, p.reason) for p in problems[:200]
+                (by_exhibit.get(p.exhibit, ""), p.path or p.plugin, p.reason)
+                for p in problems[:200]
             ]
             lines += ["", f"Could not be read, or not wholly: {len(problems)}"]
             lines += table(rows, ("exhibit", "what", "why"))
@@ -155,6 +156,13 @@ def status(args: argparse.Namespace) -> int:
                 lines.append(f"… and {len(problems) - 200} more: amparo status --json")
         answer(args.json, data, lines)
         return PROBLEMS if problems else DONE
+
+
+def totals(store: Store) -> dict[str, int]:
+    """How many records of each kind."""
+    from amparo.model import KINDS
+
+    return {name: sum(store.tally(kind).values()) for name, kind in KINDS.items()}
 
 
 def verify(args: argparse.Namespace) -> int:

@@ -8,24 +8,26 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amparo.cli.case import opened
+from amparo.cli.case import opened, totals
 from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, say
 
 if TYPE_CHECKING:
     from amparo.replay.score import Report
-    from amparo.store.case import Case
+    from amparo.store import Case
 
 
 def demo(args: argparse.Namespace) -> int:
     """Build the synthetic operation, run everything, print the findings, open the desk."""
     from amparo.replay import build
     from amparo.run.progress import Progress
-    from amparo.store.case import Case
+    from amparo.store import Case
 
     started = time.monotonic()
     show = Progress(quiet=args.json)
     operation = args.out / f"operation-{args.scale}"
-    show.say(f"Building the {args.scale} operation in {operation} (benign pictures, invented people)")
+    show.say(
+        f"Building the {args.scale} operation in {operation} (benign pictures, invented people)"
+    )
     truth = build(operation, args.scale)
     path = args.out / f"{args.scale}.amparo"
     if not path.exists():
@@ -100,7 +102,7 @@ def findings(case: Case) -> dict[str, object]:
         Thread,
     )
 
-    store = case.store
+    store, n = case.store, totals(case.store)
     known = {content for (content,) in store.columns(KnownMatch, "content")}
     stacks = {stack for (stack,) in store.columns(StackMember, "stack")}
     unknown = {
@@ -108,22 +110,22 @@ def findings(case: Case) -> dict[str, object]:
         for content, stack in store.columns(StackMember, "content", "stack")
         if content not in known
     }
-    pictures = store.totals().get(Media.KIND, 0)
+    pictures = n.get(Media.KIND, 0)
     countries = {c for (c,) in store.columns(Account, "country") if c}
     return {
-        "exhibits": store.totals().get(Exhibit.KIND, 0),
-        "files": store.totals().get("file", 0),
-        "contents": store.totals().get("content", 0),
+        "exhibits": n.get(Exhibit.KIND, 0),
+        "files": n.get("file", 0),
+        "contents": n.get("content", 0),
         "pictures": pictures,
         "stacks": len(stacks),
         "known": len(known),
         "to_look_at": len(unknown),
         "groups": sum(1 for _ in store.columns(Thread, "id", form="group")),
-        "accounts": store.totals().get(Account.KIND, 0),
+        "accounts": n.get(Account.KIND, 0),
         "countries": len(countries),
-        "message_rows": store.totals().get(Message.KIND, 0),
-        "postings": store.totals().get(Posting.KIND, 0),
-        "problems": store.totals().get(Problem.KIND, 0),
+        "message_rows": n.get(Message.KIND, 0),
+        "postings": n.get(Posting.KIND, 0),
+        "problems": n.get(Problem.KIND, 0),
     }
 
 

@@ -9,7 +9,7 @@ from amparo.cli.case import opened
 from amparo.cli.say import DONE, Refused, answer, safe
 
 if TYPE_CHECKING:
-    from amparo.store.case import Case
+    from amparo.store import Case
 
 
 def find(args: argparse.Namespace) -> int:

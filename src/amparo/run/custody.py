@@ -10,7 +10,7 @@ from pathlib import Path
 from amparo.evidence.folder import hash_container, open_file
 from amparo.model import Content, Exhibit, File, Seal, path_bytes
 from amparo.run.progress import Progress
-from amparo.store.case import Case
+from amparo.store import Case
 
 BLOCK = 1 << 20
 
@@ -44,7 +44,7 @@ def check_seals(case: Case, show: Progress) -> list[Checked]:
             continue
         try:
             if seal.method == "container":
-                sha256, _, _ = hash_container(root, lambda size: show.step(0, size))
+                sha256, _, _ = hash_container(root, show.step)
                 reason = "" if sha256 == seal.sha256 else "CHANGED since intake"
             else:
                 reason = _changed_files(case, exhibit, root, show)

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from amparo.evidence.folder import open_file
@@ -16,7 +17,7 @@ from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Preview, make_id, path_bytes
 from amparo.sandbox.guard import Job
-from amparo.store.case import Case
+from amparo.store import Case
 
 READERS = "amparo.evidence.readers"
 COMPANIONS = ("-wal", "-journal")
@@ -56,7 +57,7 @@ class Exhibits:
         if exhibit.form == "folder":
             paths = [file.path, *(f.path for f in beside.values())]
             return Reach(
-                lambda: open_all([lambda p=p: open_file(root, p) for p in paths]),
+                lambda: open_all([partial(open_file, root, p) for p in paths]),
                 f"{READERS}:whole",
                 json.dumps({"companions": list(beside)}),
             )
@@ -64,7 +65,7 @@ class Exhibits:
         locator["companions"] = {suffix: json.loads(f.locator) for suffix, f in beside.items()}
         container = unwrapped(self._case, exhibit) if exhibit.form == "tar.gz" else root
         return Reach(
-            lambda: open_all([lambda: open_read_only(container)]),
+            lambda: [open_read_only(container)],
             f"{READERS}:{'zip' if exhibit.form == 'zip' else 'tar'}_member",
             json.dumps(locator),
         )
@@ -73,9 +74,7 @@ class Exhibits:
         found = {}
         for suffix in COMPANIONS:
             path = file.path + suffix
-            other = self._case.store.get(
-                File, make_id("file", file.exhibit, path, 0, file.state)
-            )
+            other = self._case.store.get(File, make_id("file", file.exhibit, path, 0, file.state))
             if other is not None and other.content and other.size:
                 found[suffix] = other
         return found

@@ -7,7 +7,10 @@ import os
 from amparo.kit.plugin import discover
 from amparo.run.plan import READING
 from amparo.sandbox.guard import Guard
-from amparo.store.case import Case
+from amparo.store import Case
+
+FLOOR = "seccomp"
+"""Below this nothing is read, unless the case's settings say otherwise."""
 
 
 class LazyGuard:
@@ -26,11 +29,16 @@ class LazyGuard:
             self._guard.__exit__(None, None, None)
             self._guard = None
 
+    @property
+    def level(self) -> str:
+        """How far cells are locked in; "" while none was needed."""
+        return self._guard.level if self._guard is not None else ""
+
     def get(self) -> Guard:
         """The guard, started on first use; FloorError when cells cannot be locked in enough."""
         if self._guard is None:
             plugins = {s.function.partition(":")[0] for s in discover() if s.stage in READING}
             preload = [*sorted(plugins), "amparo.evidence.readers"]
-            guard = Guard(self._cells, preload, floor=self._config.isolation_floor)
+            guard = Guard(self._cells, preload, floor=self._config.isolation_floor or FLOOR)
             self._guard = guard.__enter__()
         return self._guard

@@ -17,16 +17,15 @@ from amparo.evidence.detect import form_of
 from amparo.evidence.folder import hash_container
 from amparo.evidence.folder import intake as folder_intake
 from amparo.kit.found import Found
-from amparo.kit.plugin import Spec, discover
+from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Record, Seal, path_bytes, path_text
 from amparo.run.exhibits import READERS, open_read_only, unwrapped
 from amparo.run.guards import LazyGuard
+from amparo.run.plan import opener_of
 from amparo.run.progress import Progress
 from amparo.run.writer import Counts, machine_action, now_ms
 from amparo.sandbox.guard import Job
-from amparo.store.case import Case
-
-FOLDER = Spec("evidence", "folder", 1, "Lists and hashes a folder.", "", forms=("folder",))
+from amparo.store import Case
 
 
 @dataclass
@@ -90,7 +89,8 @@ def add_exhibit(
         raise ValueError(f"exhibit number {number} is taken: {known.source}")
     case.store.put([exhibit])
     counts = Counts()
-    if case.store.is_done(f"evidence/{exhibit.form}", exhibit.id) is None:
+    done = case.store.is_done(opener_of(exhibit.form).id, exhibit.id)
+    if done is None or done[0] < opener_of(exhibit.form).version:
         with LazyGuard(case) as guard:
             take_in(case, [exhibit], guard, counts, progress)
     seal = next(case.store.each(Seal, exhibit=exhibit.id), None)
@@ -101,10 +101,9 @@ def take_in(
     case: Case, exhibits: list[Exhibit], guard: LazyGuard, counts: Counts, show: Progress
 ) -> None:
     """Hash and list every exhibit given."""
-    openers = {form: s for s in discover() if s.stage == "evidence" for form in s.forms}
     for exhibit in exhibits:
         show.begin(f"intake {exhibit.number}", None)
-        spec, started = openers.get(exhibit.form, FOLDER), now_ms()
+        spec, started = opener_of(exhibit.form), now_ms()
         source = Path(os.fsdecode(path_bytes(exhibit.source)))
         try:
             records = (
@@ -112,11 +111,16 @@ def take_in(
                 if exhibit.form == "folder"
                 else _container(case, source, exhibit, spec, guard, show)
             )
-            _write(case, spec, exhibit, records, started, counts)
+            _write(case, spec, exhibit, records, started, counts, guard)
         except OSError as error:
             reason = f"could not be read: {error.strerror or error}"
             counts.problems += 1
-            case.store.put([_problem(spec, exhibit, "", reason)], maker=spec.id)
+            case.store.finish(
+                machine_action(spec, started, (exhibit.id,), error=reason),
+                [_problem(spec, exhibit, "", reason)],
+                done=[(exhibit.id, spec.id, 0)],
+                maker=spec.id,
+            )
         show.end()
 
 
@@ -127,6 +131,7 @@ def _write(
     records: Iterator[Record],
     started: int,
     counts: Counts,
+    guard: LazyGuard,
 ) -> None:
     def counted() -> Iterator[Record]:
         for record in records:
@@ -136,11 +141,11 @@ def _write(
             counts.records += 1
             yield record
 
-    done_as = f"evidence/{exhibit.form}"
+    before = counts.records
     case.store.finish(
-        machine_action(spec, started, (exhibit.id,)),
+        lambda: machine_action(spec, started, (exhibit.id,), counts.records - before, guard.level),
         counted(),
-        done=[(exhibit.id, done_as, spec.version)],
+        done=[(exhibit.id, spec.id, spec.version)],
         maker=spec.id,
     )
 
@@ -148,7 +153,7 @@ def _write(
 def _folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
     hashes: dict[str, str] = {}
     lines: list[tuple[str, int, str]] = []
-    for record in folder_intake(root, exhibit.id, lambda size: show.step(1, size)):
+    for record in folder_intake(root, exhibit.id, show.step):
         if isinstance(record, Content):
             hashes[record.id] = record.sha256
         if isinstance(record, File) and record.entry == "file":
@@ -170,7 +175,7 @@ def _folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
 def _container(
     case: Case, path: Path, exhibit: Exhibit, spec: Spec, guard: LazyGuard, show: Progress
 ) -> Iterator[Record]:
-    sha256, size, readings = hash_container(path, lambda n: show.step(0, n))
+    sha256, size, readings = hash_container(path, show.step)
     files = 0
     source = path
     if exhibit.form == "tar.gz":
@@ -209,22 +214,35 @@ def _unwrap(path: Path, target: Path, exhibit: Exhibit, guard: LazyGuard) -> lis
     """Take the gzip layer off into ``target``; what came out before damage stays."""
     part = target.with_suffix(".part")
     with part.open("wb") as out:
+
+        def start() -> list[int]:
+            out.seek(0)
+            out.truncate()
+            return [open_read_only(path)]
+
         job = Job(
             token=exhibit.id,
             function="amparo.evidence.unwrap:gunzip",
             opens="bytes",
             reader=f"{READERS}:whole",
             locator='{"companions": []}',
-            open=lambda: [open_read_only(path)],
+            open=start,
             found=Found(exhibit.id, "", exhibit.number, ""),
             seconds=24 * 3600.0,
             sink=out.write,
         )
-        reasons = []
-        for outcome in guard.get().run([[job]]):
-            reasons += outcome.warnings + ([outcome.error] if outcome.error else [])
+        outcome = next(iter(guard.get().run([[job]])))
     part.replace(target)
-    return reasons
+    return outcome.warnings + ([outcome.error] if outcome.error else [])
+
+
+def unwrap_again(case: Case, guard: LazyGuard) -> None:
+    """Make the derived tars again that somebody has deleted."""
+    for exhibit in case.store.each(Exhibit, form="tar.gz"):
+        target = unwrapped(case, exhibit)
+        source = Path(os.fsdecode(path_bytes(exhibit.source)))
+        if not target.exists() and source.exists():
+            _unwrap(source, target, exhibit, guard)
 
 
 def _problem(spec: Spec, exhibit: Exhibit, path: str, reason: str) -> Problem:

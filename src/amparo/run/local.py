@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from inspect import signature
 from itertools import chain
 
-from amparo.kit.plugin import Spec, discover, load
+from amparo.kit.plugin import Spec, load
 from amparo.model import Record
-from amparo.run.intake import take_in
 from amparo.run.guards import LazyGuard
+from amparo.run.intake import take_in, unwrap_again
 from amparo.run.plan import Plan, Task
 from amparo.run.progress import Progress, span
 from amparo.run.writer import Counts, Writer, machine_action, now_ms
 from amparo.sandbox.guard import Job
-from amparo.store.case import Case
+from amparo.store import Case
 
 
 @dataclass
@@ -67,6 +67,8 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
     started = now_ms()
     with LazyGuard(case) as guard:
         take_in(case, plan.exhibits(), guard, counts, progress)
+        if not plan.finished():
+            unwrap_again(case, guard)
         reading = plan.fingerprints + plan.parsers
         while any([_read(case, plan, spec, guard, counts, progress) for spec in reading]):
             pass

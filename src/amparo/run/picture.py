@@ -12,7 +12,7 @@ from amparo.model import Content, File, Preview
 from amparo.run.exhibits import READERS, Exhibits, open_read_only
 from amparo.run.guards import LazyGuard
 from amparo.sandbox.guard import Job, Outcome
-from amparo.store.case import Case
+from amparo.store import Case
 
 VIEW = Spec("fingerprint", "view", 1, "One picture, larger.", "amparo.fingerprint.view:view")
 

@@ -16,10 +16,8 @@ from amparo.kit.plugin import Spec, discover
 from amparo.model import Content, Exhibit, File, Preview, Record, Structure
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.sandbox.guard import Job
-from amparo.store.case import Case
+from amparo.store import WHOLE, Case
 
-CASE = "case"
-"""Subject of done rows that speak of the whole case."""
 READING = ("evidence", "fingerprint", "parse")
 CONCLUDING = ("match", "link", "network")
 STAGES = READING + CONCLUDING
@@ -63,7 +61,6 @@ class Plan:
         self.fingerprints = [s for s in specs if s.stage == "fingerprint"]
         self.parsers = [s for s in specs if s.stage == "parse"]
         self.derivers = in_order(s for s in specs if s.stage in CONCLUDING)
-        self.openers = {form: s for s in discover() if s.stage == "evidence" for form in s.forms}
         self.intake = not only and stage in ("", "evidence")
 
     def all(self) -> list[Spec]:
@@ -78,11 +75,12 @@ class Plan:
         """Exhibits whose intake is not finished."""
         if not self.intake:
             return []
-        return [
-            e
-            for e in self._store.each(Exhibit)
-            if self._store.is_done(f"evidence/{e.form}", e.id) is None
-        ]
+        return [e for e in self._store.each(Exhibit) if not self._taken_in(e)]
+
+    def _taken_in(self, exhibit: Exhibit) -> bool:
+        spec = opener_of(exhibit.form)
+        done = self._store.is_done(spec.id, exhibit.id)
+        return done is not None and done[0] >= spec.version
 
     def revision(self, spec: Spec) -> str:
         """Changes whenever something this plugin looks at has changed."""
@@ -95,7 +93,7 @@ class Plan:
 
     def settled(self, spec: Spec) -> bool:
         """Whether this plugin has finished everything there is, at this version."""
-        return self._store.is_done(spec.id, CASE) == (spec.version, self.revision(spec))
+        return self._store.is_done(spec.id, WHOLE) == (spec.version, self.revision(spec))
 
     def count(self, spec: Spec) -> int | None:
         """How many subjects are pending, where that is cheap to know."""
@@ -120,12 +118,14 @@ class Plan:
                 for file in self._store.each(File, content=ids):
                     places.setdefault(file.content, file)
                 lost = [i for i in ids if i not in places]
-                previews = {p.content: p for p in self._store.each(Preview, content=lost)} if lost else {}
+                previews = (
+                    {p.content: p for p in self._store.each(Preview, content=lost)} if lost else {}
+                )
                 for content in batch:
-                    file = places.get(content.id)
-                    if file is not None:
-                        job = self._exhibits.content_job(spec, content, file)
-                        yield Task(spec, job, file.exhibit, file.path, content.size)
+                    place = places.get(content.id)
+                    if place is not None:
+                        job = self._exhibits.content_job(spec, content, place)
+                        yield Task(spec, job, place.exhibit, place.path, content.size)
                     elif content.id in previews:
                         preview = previews[content.id]
                         job = self._exhibits.preview_job(spec, content, preview)
@@ -151,6 +151,16 @@ class Plan:
         return frozenset(
             name for s in structures for full in s.names for name in (full, full.partition(".")[0])
         )
+
+
+FOLDER = Spec("evidence", "folder", 1, "Lists and hashes a folder.", "", forms=("folder",))
+
+
+def opener_of(form: str) -> Spec:
+    """The plugin that lists exhibits of this form; the gzip layer of a tar is taken off before."""
+    inner = {"tar.gz": "tar"}.get(form, form)
+    openers = (s for s in discover() if s.stage == "evidence" and inner in s.forms)
+    return next(openers, FOLDER)
 
 
 def in_order(specs: Iterable[Spec]) -> list[Spec]:

@@ -64,9 +64,7 @@ class Progress:
                 self._out.write("\r\033[K")
             seconds = time.monotonic() - self._started
             rate = self._done / max(seconds, 1e-6)
-            self._out.write(
-                f"  {self._name}: {self._done:,} in {span(seconds)} ({rate:,.0f}/s)\n"
-            )
+            self._out.write(f"  {self._name}: {self._done:,} in {span(seconds)} ({rate:,.0f}/s)\n")
             self._out.flush()
         self._done = 0
 

@@ -17,7 +17,7 @@ from amparo.kit.thumb import encode
 from amparo.model import Action, Problem, Record, verb_action
 from amparo.run.plan import Task
 from amparo.sandbox.guard import Outcome
-from amparo.store.case import Case
+from amparo.store import Case
 
 TOOL = f"amparo {__version__}"
 FLUSH_OUTCOMES = 64
@@ -111,11 +111,10 @@ class Writer:
         self._since = now_ms()
 
     def _write(self, spec: Spec, results: list[tuple[Task, Outcome]], error: str) -> None:
-        store, subjects = self._case.store, tuple(task.job.token for task, _ in results)
-        for subject in subjects:
-            if store.is_done(spec.id, subject) is not None:
-                store.retract(spec.id, subject)
-        made = 0
+        subjects = tuple(task.job.token for task, _ in results)
+        outcome, made = results[0][1], 0
+        # What could not even be opened is tried again by the next run.
+        version = 0 if outcome.unopened else spec.version
 
         def records() -> Iterator[Record]:
             nonlocal made
@@ -129,14 +128,11 @@ class Writer:
                         made += 1
                         yield record
 
-        outcome = results[0][1]
         started = now_ms() - int(sum(o.seconds for _, o in results) * 1000)
-        store.finish(
-            lambda: machine_action(
-                spec.id, spec.version, started, subjects, made, outcome.isolation, error
-            ),
+        self._case.store.finish(
+            lambda: machine_action(spec, started, subjects, made, outcome.isolation, error),
             records(),
-            done=[(subject, spec.id, spec.version) for subject in subjects],
+            done=[(subject, spec.id, version) for subject in subjects],
             maker=spec.id,
         )
         self._counts.files += len(results)
