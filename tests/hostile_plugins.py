@@ -13,9 +13,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from PIL import Image
+
 from amparo.kit.found import Found
 from amparo.kit.plugin import Thumb, Warn
 from amparo.kit.source import Source
+from amparo.kit.sqlite import Database
 from amparo.model import Account, At, Attachment, Mark, Message, Position, Structure
 from amparo.sandbox import cell
 
@@ -62,6 +65,19 @@ def many(source: Source, found: Found) -> Iterator[Any]:
     """As many messages as the text says."""
     for row in range(int(source.read())):
         yield message(found, row, "hello there, this is a message of usual length")
+
+
+def reads_rows(database: Database, found: Found) -> Iterator[Any]:
+    """A message for every row."""
+    for row, text in database.rows("message", ["text"]):
+        yield message(found, row, text)
+
+
+def decodes(source: Source, found: Found) -> Iterator[Any]:
+    """A thumbnail of any picture Pillow can read."""
+    with Image.open(source.stream()) as picture:
+        small = picture.convert("RGB").resize((8, 8))
+    yield Thumb(found.content, 8, 8, small.tobytes())
 
 
 def unpacks(source: Source, found: Found) -> Iterator[Any]:

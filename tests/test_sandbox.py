@@ -1,8 +1,10 @@
 """Hostile files in cells: each costs itself and nothing else, and nothing gets out."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, features
 
-import amparo
 from amparo.kit.found import Found
 from amparo.model import Message, Position
 from amparo.sandbox.guard import FloorError, Guard, GuardError, Job, Limits, Outcome
@@ -20,7 +22,7 @@ from amparo.sandbox.guard import FloorError, Guard, GuardError, Job, Limits, Out
 FOUND = Found("EX", "FI", "a/b", "CO")
 LIMITS = Limits(memory=96 << 20, records=20_000, warnings=3)
 MODULES = ["hostile_plugins"]
-OURS = dict.fromkeys([str(Path(__file__).parent), str(Path(amparo.__file__).parent.parent)])
+OURS = [str(Path(__file__).parent), *(p for p in sys.path if p)]
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +199,41 @@ def test_too_many_records(guard: Guard) -> None:
     assert got["right"].error == "" and len(list(got["right"].records())) == 20_000
 
 
+def test_a_database_is_read_in_a_cell(guard: Guard, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE message (text TEXT)")
+        made.executemany("INSERT INTO message VALUES (?)", [(f"text {n}",) for n in range(500)])
+        made.commit()
+
+    def at(p: Path) -> dict[str, Any]:
+        return {"opens": "sqlite", "open": lambda: [os.open(p, os.O_RDONLY)]}
+
+    (tmp_path / "b.db").write_bytes(b"no database")
+    good, bad = job("reads_rows", token="a", **at(path)), job("reads_rows", **at(tmp_path / "b.db"))
+    got = run(guard, bad, good)
+    assert got["a"].error == ""
+    assert [r.text for r in got["a"].records() if isinstance(r, Message)] == [
+        f"text {n}" for n in range(500)
+    ]
+    assert got["reads_rows"].error == "ValueError: not an SQLite database"
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png", "gif", "webp", "avif", "tiff", "jpeg2000"])
+def test_pictures_decode_without_threads_or_late_imports(
+    guard: Guard, tmp_path: Path, form: str
+) -> None:
+    if form in ("webp", "avif") and not features.check(form):
+        pytest.skip(f"this Pillow does not know {form}")
+    path = tmp_path / "picture"
+    Image.radial_gradient("L").resize((300, 200)).convert("RGB").save(path, form)
+    decodes = job("decodes", open=lambda: [os.open(path, os.O_RDONLY)])
+    got = run(guard, decodes)["decodes"]
+    assert got.error == ""
+    assert [(t.width, t.height) for t in got.thumbs] == [(8, 8)]
+    assert len(set(got.thumbs[0].rgb)) > 8
+
+
 def test_unpacked_bytes_go_where_the_job_says(guard: Guard) -> None:
     out = bytearray()
     got = run(guard, job("unpacks", sink=out.extend), job("unpacks", token="unasked"))
@@ -331,7 +368,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_no_process_outlives_the_host(end: signal.Signals) -> None:
-    command = [sys.executable, "-c", HOST, json.dumps(list(OURS))]
+    command = [sys.executable, "-c", HOST, json.dumps(OURS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as host:
         assert host.stdout is not None
         zygote = int(host.stdout.readline())

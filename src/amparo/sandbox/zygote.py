@@ -100,6 +100,9 @@ def _preload(modules: list[str]) -> str:
             importlib.import_module(f"numpy.{name}")
     if image := sys.modules.get("PIL.Image"):
         image.init()
+        if avif := sys.modules.get("PIL.AvifImagePlugin"):
+            # A cell has one thread; with more, decoding fails.
+            vars(avif)["DEFAULT_MAX_THREADS"] = 1
     if phones := sys.modules.get("phonenumbers"):
         phones.PhoneMetadata.load_all()
     return ""
