@@ -218,7 +218,9 @@ def test_postings_are_in_server_order(truth: sqlite3.Connection) -> None:
         assert [row[2] for row in rows] == [1] + [0] * (len(rows) - 1)
 
 
-def test_own_rows_keep_device_clock_beside_server_time(chats: dict[str, sqlite3.Connection]) -> None:
+def test_own_rows_keep_device_clock_beside_server_time(
+    chats: dict[str, sqlite3.Connection],
+) -> None:
     own = "SELECT timestamp - receipt_server_timestamp FROM message WHERE from_me = 1 AND message_type <> 7"
     assert all(-1000 < delta < 0 for (delta,) in chats["ES-001"].execute(own))
     assert chats["ES-001"].execute(own).fetchone() is not None
