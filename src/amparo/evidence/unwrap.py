@@ -1,16 +1,15 @@
-"""Takes the gzip layer off a tar, once, so that its members can be read at their place.
-
-A pure function for a cell: it is given a descriptor to read and a function that takes the bytes on.
-"""
+"""Takes the gzip layer off a tar, once, so that its members can be read at their place."""
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from amparo.kit.found import Found
 from amparo.kit.mime import sniff
+from amparo.kit.plugin import Warn
+from amparo.kit.source import Source
 
 BLOCK = 1 << 20
 
@@ -24,15 +23,17 @@ class Limit:
     ratio: int = 200
 
 
-LIMIT = Limit()
+def gunzip(source: Source, found: Found) -> Iterator[bytes | Warn]:
+    """What a compressed tar holds, in blocks of up to 1 MiB; a Warn when it ends early.
 
-
-def unwrap(fd: int, write: Callable[[bytes], None], limit: Limit = LIMIT) -> tuple[int, str]:
-    """Write out what a gzip file (RFC 1952, one or more members) holds, in blocks of up to 1 MiB.
-
-    Returns the bytes written and "" or one line saying why it ended early: what came before the damage
-    has been written. Raises ValueError when this is no gzip of a tar, or for a bomb.
+    Raises ValueError when this is no gzip of a tar, or for a bomb.
     """
+    yield from unwrap(source, Limit())
+
+
+def unwrap(source: Source, limit: Limit) -> Iterator[bytes | Warn]:
+    """:func:`gunzip` (RFC 1952, one or more members) under given limits."""
+    stream = source.stream()
     engine = zlib.decompressobj(zlib.MAX_WBITS | 16)
     came = went = 0
     begun = False
@@ -40,7 +41,7 @@ def unwrap(fd: int, write: Callable[[bytes], None], limit: Limit = LIMIT) -> tup
     try:
         while True:
             if not data:
-                data = os.pread(fd, BLOCK, came)
+                data = stream.read(BLOCK)
                 came += len(data)
             ended = not data
             if not begun:
@@ -53,7 +54,7 @@ def unwrap(fd: int, write: Callable[[bytes], None], limit: Limit = LIMIT) -> tup
                 went += len(out)
                 if went > limit.size or went > limit.free + limit.ratio * came:
                     raise ValueError(f"unpacks from {came} to over {went} bytes: refused")
-                write(out)
+                yield out
             elif ended:
                 break
             data = engine.unconsumed_tail
@@ -63,7 +64,9 @@ def unwrap(fd: int, write: Callable[[bytes], None], limit: Limit = LIMIT) -> tup
     except zlib.error as error:
         if not went:
             raise ValueError(f"not readable as gzip: {error}") from error
-        return went, f"the gzip layer is damaged after {went} bytes: {error}"
+        yield Warn(f"the gzip layer is damaged after {went} bytes: {error}")
+        return
     if not went:
         raise ValueError("the gzip file holds no tar")
-    return went, f"the gzip layer breaks off after {went} bytes" if begun else ""
+    if begun:
+        yield Warn(f"the gzip layer breaks off after {went} bytes")

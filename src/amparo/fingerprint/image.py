@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import AvifImagePlugin, Image, ImageFile
 
 from amparo.fingerprint import exif
 from amparo.fingerprint.blocks import exif_block
@@ -62,6 +62,7 @@ _BAD_BYTES = (
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is looked at before anything is decoded
 Image.init()  # in a cell nothing can be imported any more
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # nor can it start threads
 
 
 @dataclass
@@ -129,13 +130,13 @@ def _describe(decoded: Decoded, orientation: int, found: Found) -> Iterator[Reco
     yield Thumb(found.content, small.width, small.height, small.tobytes())
 
 
-def decode(data: bytes, mime: str) -> Decoded:
-    """The first frame, JPEG at the fraction that just covers the hash; damaged files as far as they go.
+def decode(data: bytes, mime: str, side: int = SIDE) -> Decoded:
+    """The first frame, JPEG at the fraction that just covers ``side`` pixels; damaged ones as far as they go.
 
     Raises ValueError for too many pixels, before any is decoded, and what decoders raise on bad bytes.
     """
     try:
-        return _decode(data, mime)
+        return _decode(data, mime, side)
     except MemoryError:
         raise
     except _BAD_BYTES as error:
@@ -144,7 +145,7 @@ def decode(data: bytes, mime: str) -> Decoded:
             raise
     try:
         ImageFile.LOAD_TRUNCATED_IMAGES = True
-        decoded = _decode(data, mime)
+        decoded = _decode(data, mime, side)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
     decoded.damaged = reason[:200]
@@ -155,7 +156,7 @@ class _Refused(ValueError):
     """Not even tried."""
 
 
-def _decode(data: bytes, mime: str) -> Decoded:
+def _decode(data: bytes, mime: str, side: int) -> Decoded:
     if mime == "image/webp":
         _check(_webp_size(data), MOST_WHOLE)
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -163,7 +164,7 @@ def _decode(data: bytes, mime: str) -> Decoded:
     form = "JPEG" if opened.format == "MPO" else str(opened.format)
     scales = form == "JPEG" and not opened.info.get("progressive")
     _check(size, MOST_PIXELS if scales else MOST_WHOLE)
-    opened.draft(None, (SIDE, SIDE))
+    opened.draft(None, (side, side))
     opened.load()
     # Counting the frames of a GIF or TIFF goes through them, so the first one is put aside.
     first = opened.copy() if form in ("GIF", "TIFF") else opened

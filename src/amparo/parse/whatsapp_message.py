@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from amparo.kit import jid
 from amparo.kit.found import Found
+from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Warn
 from amparo.kit.sqlite import text
 from amparo.kit.times import from_ms
-from amparo.model import At, Id, Lead, Preview, Record, content_id
+from amparo.model import At, Content, Id, Lead, Preview, Record
 from amparo.parse.links import links
 from amparo.parse.whatsapp_people import LARGEST_PREVIEW, LONGEST_TEXT, People
 
@@ -51,8 +52,15 @@ def preview(at: At, owner: Id, data: object, losses: Losses) -> Iterator[Record]
     if len(data) > LARGEST_PREVIEW:
         losses.counts["previews above 256 KiB were left out"] += 1
         return
-    digest = hashlib.sha256(data).hexdigest()
-    yield Preview(at=at, owner=owner, content=content_id(digest), data=data)
+    content = Content(
+        sha256=hashlib.sha256(data).hexdigest(),
+        sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+        md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        size=len(data),
+        mime=sniff(data[:HEAD], len(data)),
+    )
+    yield content
+    yield Preview(at=at, owner=owner, content=content.id, data=data)
 
 
 def leads(at: At, message: Id, people: People, line: str, known: set[str]) -> Iterator[Record]:

@@ -95,7 +95,9 @@ class Writer:
             self.flush()
             self._write(task.spec, [(task, outcome)], outcome.error)
             return
-        thumbs = [(t.content, self._pool.submit(encode, t)) for t in outcome.thumbs]
+        thumbs = [
+            (task.job.found.sha256, self._pool.submit(encode, thumb)) for thumb in outcome.thumbs
+        ]
         self._waiting.append((task, outcome, thumbs))
         late = now_ms() - self._since > FLUSH_SECONDS * 1000
         if late or len(self._waiting) >= FLUSH_OUTCOMES or task.spec.stage == "parse":

@@ -56,6 +56,8 @@ class Outcome:
     thumbs: list[Thumb] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     spool: Spool | None = field(default=None, repr=False)
+    unopened: bool = False
+    """The host could not open it, so no cell saw it; a later try may go better."""
 
     def records(self) -> Iterator[Record]:
         """The records in the order the plugin made them; may be gone through more than once."""

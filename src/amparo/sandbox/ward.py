@@ -170,7 +170,9 @@ class Ward:
             self._hand_over(message, fds)
         except OSError as e:
             name = e.strerror or str(e)
-            self._release(Answer(job, self.level, self._limits).end(f"cannot be opened: {name}"))
+            outcome = Answer(job, self.level, self._limits).end(f"cannot be opened: {name}")
+            outcome.unopened = True
+            self._release(outcome)
         finally:
             for fd in fds:
                 os.close(fd)

@@ -1,0 +1,28 @@
+"""One picture, larger, for a person who has asked to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from amparo.fingerprint import exif
+from amparo.fingerprint.blocks import exif_block
+from amparo.fingerprint.image import LARGEST, decode
+from amparo.fingerprint.pixels import UPRIGHT, thumbnail
+from amparo.kit.found import Found
+from amparo.kit.mime import HEAD, sniff
+from amparo.kit.plugin import Thumb
+from amparo.kit.source import Source
+
+SIDE = 1024
+
+
+def view(source: Source, found: Found) -> Iterator[Thumb]:
+    """The picture upright, its longer side at most 1024 pixels. Raises as decoders do on bad bytes."""
+    data = source.read(LARGEST)
+    mime = sniff(data[:HEAD], len(data))
+    block = exif_block(data, mime)
+    orientation = exif.read(block, found.content).orientation if block else 1
+    seen = thumbnail(decode(data, mime, SIDE).image, SIDE)
+    if orientation in UPRIGHT:
+        seen = seen.transpose(UPRIGHT[orientation])
+    yield Thumb(found.content, seen.width, seen.height, seen.tobytes())
