@@ -112,6 +112,9 @@ class Database:
         if table.lower() not in self._schema:
             self.missing.add(table)
             return
+        if self._late():
+            self._note(table, "", [])
+            return
         columns, rowid = self._describe(table)
         there = {c.lower(): c for c in columns}
         self.missing |= {
@@ -244,8 +247,9 @@ class Beside:
 
     def take(self, key: int) -> list[Row]:
         """The rows of this key, and on past them."""
-        for _ in self.before(key):
+        while self.next < key:
             self.alone += 1
+            self._advance()
         found = []
         while self.next == key:
             found.append(self._row)
@@ -316,7 +320,7 @@ def _whole(source: Source, notes: list[str]) -> bytearray:
     if page in {1 << n for n in range(9, 17)}:
         stated = int.from_bytes(data[28:32], "big")
         if len(data) % page:
-            data.extend(bytes(page - len(data) % page))
+            del data[len(data) // page * page or len(data) :]  # half a page gives false rows
         if data[24:28] == data[92:96] and stated > len(data) // page:
             notes.append(f"cut off: {len(data) // page} of {stated} pages are there")
             data[28:32] = (len(data) // page).to_bytes(4, "big")

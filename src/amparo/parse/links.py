@@ -19,6 +19,8 @@ _LINK = re.compile(
     re.IGNORECASE,
 )
 _MAYBE = re.compile(r"//|/\\/|www\.|whatsapp\.com|wa\.me/", re.IGNORECASE)
+may_hold_links = _MAYBE.search
+"""A quick look that rules most texts out."""
 _NUMBER = re.compile(
     r"(?:wa\.me/|api\.whatsapp\.com/send/?\?(?:[^#]*&)?phone=)(?:\+|%2B)?(\d{7,15})(?!\d)",
     re.IGNORECASE | re.ASCII,
@@ -44,7 +46,7 @@ class Link(NamedTuple):
 
 def links(text: str) -> Iterator[Link]:
     """Every link of a text, in order; also as written in JSON (``\\/``) or HTML (``&amp;``)."""
-    if not _MAYBE.search(text):
+    if not may_hold_links(text):
         return
     for found in _LINK.finditer(text):
         raw = found[0]

@@ -21,8 +21,9 @@ from amparo.kit import jid
 from amparo.kit.found import Found
 from amparo.kit.plugin import Warn, parser
 from amparo.kit.sqlite import Beside, Database, text, whole
-from amparo.kit.times import from_unix
+from amparo.kit.times import LATEST, from_unix
 from amparo.model import AccountName, Alias, At, Attachment, Id, Message, Record
+from amparo.parse.links import may_hold_links
 from amparo.parse.whatsapp_codes import FORMS, REVOKED, SYSTEM
 from amparo.parse.whatsapp_groups import events, info, present_members
 from amparo.parse.whatsapp_message import Losses, invite, leads, preview
@@ -150,7 +151,7 @@ class _Messages:
         sender = self._book.account(sender_row)
         from_owner = mine == 1
         kind = whole(code)
-        sent = losses.time(stamp)
+        sent = stamp if type(stamp) is int and 0 < stamp <= LATEST else losses.time(stamp)
         server = sent
         body = losses.text(line) if line is not None else ""
         if kind == SYSTEM:
@@ -187,7 +188,13 @@ class _Messages:
             edited=from_unix(edit[0][2]) if edit else None,
         )
         yield message
-        yield from self._links(number, message, body, quoted)
+        if (
+            quoted
+            or self._text.next <= number
+            or self._invite.next <= number
+            or (body and may_hold_links(body))
+        ):
+            yield from self._links(number, message, body, quoted)
         owner = message.id
         for piece in media:
             attachment = self._attachment(piece, message.id, body)

@@ -101,6 +101,7 @@ class Book:
     def __init__(self, database: Database, people: People) -> None:
         self._people = people
         self._addresses: dict[int, str] = {}
+        self._ids: dict[object, Id] = {None: "", 0: ""}
         self.gone: set[int] = set()
         """Row numbers that were referred to and are not there."""
         for _, number, user, server, raw in database.rows(
@@ -124,8 +125,12 @@ class Book:
 
     def account(self, row: object) -> Id:
         """The account in a row; "" where none is given, or it is gone."""
-        address = self.address(row)
-        return "" if address is None else self._people.member(address)
+        known = self._ids.get(row)
+        if known is None:
+            address = self.address(row)
+            known = "" if address is None else self._people.member(address)
+            self._ids[row] = known
+        return known
 
 
 def hashed(value: object) -> Id:

@@ -24,6 +24,7 @@ _LARGEST = 16 << 20
 @parser(
     "whatsapp_preferences",
     version=1,
+    mimes=("application/xml", "text/*"),
     paths=("*com.whatsapp*preferences*.xml", "*whatsapp*preferences*.xml", "*startup_prefs.xml",
            "*registration.registerphone.xml"),
 )  # fmt: skip
