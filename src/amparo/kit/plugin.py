@@ -91,7 +91,7 @@ class Spec:
             return False
         if self.tables:
             return bool(names) and set(self.tables) <= names
-        return bool(self.mimes or self.paths)
+        return bool(self.mimes)
 
 
 _F = typing.TypeVar("_F", bound=PluginFunction)
@@ -129,6 +129,8 @@ def parser(
     seconds: float = 3600.0,
 ) -> Callable[[_F], _F]:
     """A parser of one application's or document kind's files, chosen by content (``tables``, ``mimes``)."""
+    if not tables and not mimes:
+        raise TypeError(f"parse/{name}: content decides, so it names tables or true types")
     tables_sorted = tuple(sorted(tables or ()))
     return _decorate(
         "parse", name, version, tables=tables_sorted, mimes=mimes, paths=paths, seconds=seconds

@@ -9,6 +9,8 @@ from amparo.run.plan import READING
 from amparo.sandbox.guard import Guard
 from amparo.store import Case
 
+BESIDES = ("amparo.evidence.readers", "amparo.evidence.unwrap", "amparo.fingerprint.view")
+"""What cells run that is no plugin."""
 FLOOR = "seccomp"
 """Below this nothing is read, unless the case's settings say otherwise."""
 
@@ -38,7 +40,7 @@ class LazyGuard:
         """The guard, started on first use; FloorError when cells cannot be locked in enough."""
         if self._guard is None:
             plugins = {s.function.partition(":")[0] for s in discover() if s.stage in READING}
-            preload = [*sorted(plugins), "amparo.evidence.readers"]
+            preload = [*sorted(plugins), *BESIDES]
             guard = Guard(self._cells, preload, floor=self._config.isolation_floor or FLOOR)
             self._guard = guard.__enter__()
         return self._guard
