@@ -13,7 +13,7 @@ const field = part("field");
 const grid = part("grid");
 const inspector = part("inspector");
 const form = /** @type {HTMLFormElement} */ (part("filters"));
-/** @type {Map<string, {code: string, tone: string, name: string}>} keys of the scheme's categories */
+/** @type {Map<string, {code: string, tone: string, name: string}>} */
 const byKey = new Map();
 /** @type {Map<string, {tone: string, name: string}>} */
 const byCode = new Map();
@@ -137,6 +137,7 @@ function draw() {
     grid.replaceChildren(...shown.map((tile) => element(tile.id) ?? build(tile)));
   }
   select();
+  part("here").textContent = number(queue.total ? focus + 1 : 0);
   part("total").textContent = number(queue.total);
   part("empty").hidden = queue.total > 0;
   const thumb = /** @type {HTMLElement} */ (part("rank").firstElementChild);
@@ -181,11 +182,12 @@ async function move(rank, extend = false) {
   if (next !== focus) cover();
   focus = next;
   if (!extend) anchor = focus;
-  if (queue.total && !tileAt(focus)) await queue.jump(focus);
-  draw();
-  look();
   try {
-    if (await queue.around(focus - queue.first, top_ + rows * columns - queue.first)) draw();
+    // Keys come faster than answers: only the answer to the latest move is drawn.
+    if (queue.total && !tileAt(focus) && !(await queue.jump(focus))) return;
+    draw();
+    look();
+    while (await queue.around(top_ - queue.first, top_ + rows * columns - queue.first)) draw();
   } catch (error) {
     say(/** @type {Error} */ (error).message);
   }
@@ -263,10 +265,8 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("keyup", (event) => {
   if (event.key !== " " || pressed <= 0) return;
-  if (performance.now() - pressed > HOLD) {
-    pressed = -1;
-    cover();
-  } else pressed = 0;
+  pressed = performance.now() - pressed > HOLD ? -1 : 0;
+  if (pressed < 0) cover();
 });
 grid.addEventListener("click", (event) => {
   const box = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest(".tile"));

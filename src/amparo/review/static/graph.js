@@ -2,7 +2,19 @@
 import { number, read } from "./api.js";
 
 const COLOURS = { group: "#dfb97f", person: "#7f93ab", first: "#e0958a", focus: "#f2f4f7" };
-const LINES = { member: "#3d4248", admin: "#7d6a45", invite: "#6d8fb5" };
+const LINES = { member: "#2f3338", admin: "#62553a", invite: "#6d8fb5" };
+
+/**
+ * From grey to red by how much of the most a person brought.
+ * @param {number} share from 0 to 1
+ */
+function warmth(share) {
+  const mix = [0, 1, 2].map((i) => {
+    const [from, to] = [COLOURS.person, COLOURS.first].map((c) => parseInt(c.slice(1 + 2 * i, 3 + 2 * i), 16));
+    return Math.round(from + (to - from) * share);
+  });
+  return `rgb(${mix.join(",")})`;
+}
 
 /**
  * @param {HTMLElement} box
@@ -11,15 +23,18 @@ const LINES = { member: "#3d4248", admin: "#7d6a45", invite: "#6d8fb5" };
 function draw(box, drawing) {
   const { Sigma, graphology } = /** @type {any} */ (window);
   const graph = new graphology.Graph({ multi: true, type: "directed" });
+  const most = Math.max(1, ...drawing.nodes.map((node) => node.first ?? 0));
   for (const node of drawing.nodes) {
-    const first = node.kind === "person" && node.first > 0;
     graph.addNode(node.id, {
       x: node.x,
       y: node.y,
       size: node.size,
       label: node.label,
       kind: node.kind,
-      color: node.id === box.dataset.focus ? COLOURS.focus : first ? COLOURS.first : COLOURS[node.kind],
+      color:
+        node.id === box.dataset.focus ? COLOURS.focus
+        : node.kind === "group" ? COLOURS.group
+        : warmth((node.first ?? 0) / most),
     });
   }
   for (const edge of drawing.edges) {
@@ -97,8 +112,8 @@ async function start(box) {
     const drawing = await read(box.dataset.graph ?? "");
     const groups = drawing.nodes.filter((/** @type {any} */ node) => node.kind === "group").length;
     label.textContent = drawing.nodes.length
-      ? `${number(groups)} groups (sand), ${number(drawing.nodes.length - groups)} accounts (grey; red: ` +
-        "earliest observed by seized devices with something new), invites as blue arrows. Hover shows lines, a click opens."
+      ? `${number(groups)} groups (sand), ${number(drawing.nodes.length - groups)} accounts (the redder, the more ` +
+        "they were earliest observed with by seized devices), invites as blue arrows. Hover shows lines, a click opens."
       : "Nothing to draw.";
     if (drawing.nodes.length) draw(box, drawing);
   } catch (error) {

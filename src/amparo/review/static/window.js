@@ -17,7 +17,10 @@ export class QueueWindow {
     /** Rank of the first tile held, counted over the filtered order when it was fetched. */
     this.first = 0;
     this.total = 0;
+    /** Nothing is left before this rank. */
+    this.start = 0;
     this.index = 0;
+    this.jumps = 0;
     /** @type {Promise<void> | null} */ this.fetching = null;
   }
 
@@ -26,14 +29,21 @@ export class QueueWindow {
     return read(`/gallery?format=json&limit=${STEP}&${where}&${this.filter}`);
   }
 
-  /** Starts over so that this rank is held. @param {number} rank */
+  /**
+   * Starts over so that this rank is held.
+   * @param {number} rank
+   * @returns {Promise<boolean>} false when a later jump overtook this one
+   */
   async jump(rank) {
-    const start = Math.max(0, rank - STEP / 4);
-    const answer = await this.fetch(`rank=${start}`);
+    const ticket = ++this.jumps;
+    const answer = await this.fetch(`rank=${Math.max(0, rank - STEP / 2)}`);
+    if (ticket !== this.jumps) return false;
     this.tiles = answer.tiles;
     this.first = answer.first;
+    this.start = 0;
     this.total = answer.total;
     this.index = answer.index;
+    return true;
   }
 
   /**
@@ -44,11 +54,14 @@ export class QueueWindow {
   async around(from, to) {
     if (this.fetching || !this.tiles.length) return false;
     const ahead = to + STEP / 2 > this.tiles.length && this.first + this.tiles.length < this.total;
-    const behind = from < STEP / 4 && this.first > 0;
+    const behind = from < STEP / 8 && this.first > this.start;
     if (!ahead && !behind) return false;
     const last = this.tiles[this.tiles.length - 1];
     const where = ahead ? `after=${last.position}` : `before=${this.tiles[0].position}`;
-    const job = this.fetch(where).then((answer) => this.take(answer, ahead));
+    const ticket = this.jumps;
+    const job = this.fetch(where).then((answer) => {
+      if (ticket === this.jumps) this.take(answer, ahead);
+    });
     this.fetching = job;
     try {
       await job;
@@ -66,7 +79,7 @@ export class QueueWindow {
     if (answer.index !== this.index) throw new Error("The case has changed; reload to see it.");
     if (!answer.tiles.length) {
       if (ahead) this.total = this.first + this.tiles.length;
-      else this.first = 0;
+      else this.start = this.first;
     } else if (ahead) {
       this.tiles.push(...answer.tiles);
       const spare = Math.max(0, this.tiles.length - MOST);
