@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -45,6 +46,19 @@ class MemoryView:
     def get(self, kind: type[R], id: Id) -> R | None:
         row = self._by_kind.get(kind, {}).get(id)
         return row if isinstance(row, kind) else None
+
+
+class Shuffled(MemoryView):
+    """Reads in an order of chance: for what must not depend on the order of ids."""
+
+    def __init__(self, records: Iterable[Record], seed: int) -> None:
+        super().__init__(records)
+        self._rng = random.Random(seed)
+
+    def _rows(self, kind: type[R], equal: dict[str, Any]) -> Iterator[R]:
+        rows = list(super()._rows(kind, equal))
+        self._rng.shuffle(rows)
+        return iter(rows)
 
 
 def derived(records: Iterable[Record], *derivers: Any) -> tuple[MemoryView, list[Record]]:

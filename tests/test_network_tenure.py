@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 from amparo.model import Record, Tenure, Thread
 from amparo.network.tenure import tenure
-from memory_view import MemoryView
+from memory_view import MemoryView, Shuffled
 from network_case import HOUR, MINUTE, T0, event, group, listed, message, owner, person, same
 
 G, A, B = group(1), person(1), person(2)
@@ -165,3 +167,43 @@ def test_who_writes_after_leaving_has_come_back() -> None:
     assert stays(G, left, late) == [(None, T0, False, "member")], "within the tolerance of clocks"
     back = message(1, G, "k", A, T0 + HOUR)
     assert stays(G, left, back) == [(None, None, True, "member"), (None, T0, False, "member")]
+
+
+def test_two_stays_of_which_nothing_is_known_are_one() -> None:
+    assert stays(
+        event(0, G, "promoted", A, T0),
+        event(0, G, "added", A, T0 + HOUR),
+        event(0, G, "left", A, T0 + 2 * HOUR),
+        message(1, G, "k", A, T0 + 3 * HOUR),
+    ) == [(None, None, True, "admin"), (T0 + HOUR, T0 + 2 * HOUR, False, "member")]
+
+
+def test_an_old_list_speaks_of_the_stay_of_its_time() -> None:
+    assert stays(
+        event(0, G, "added", A, T0),
+        message(1, G, "k", B, T0 + 30 * MINUTE),
+        listed(1, G, A, role="admin"),
+        event(0, G, "left", A, T0 + HOUR),
+        event(0, G, "added", A, T0 + 2 * HOUR),
+    ) == [(T0, T0 + HOUR, False, "admin"), (T0 + 2 * HOUR, None, True, "member")]
+
+
+def test_whatever_is_stated_spans_are_distinct_and_one_at_most_is_present() -> None:
+    for seed in range(300):
+        rng = random.Random(seed)
+        records: list[Record] = []
+        for _ in range(rng.randrange(1, 9)):
+            n, time = rng.randrange(3), T0 + rng.randrange(8) * rng.choice((1000, MINUTE, HOUR))
+            kind = rng.choice(("added", "left", "joined", "removed", "promoted", "list", "wrote"))
+            if kind == "list":
+                here = rng.random() < 0.5
+                since, until = (time, None) if here else (None, rng.choice((None, time)))
+                records.append(listed(n, G, A, present=here, since=since, until=until))
+            elif kind == "wrote":
+                records.append(message(n, G, f"k{len(records)}", A, time))
+            else:
+                records.append(event(n, G, kind, A, time, table=rng.choice("ab")))
+        found = stays(*records)
+        assert set(tenure(Shuffled([G, *records], seed))) == set(tenure(MemoryView([G, *records])))
+        assert sum(present for _, _, present, _ in found) <= 1
+        assert all(since <= until for since, until, _, _ in found if since and until)

@@ -86,8 +86,6 @@ class Happening:
         """
         if other.kind != self.kind or abs(other.time - self.seen[0].time) > SAME_EVENT_MS:
             return False
-        if other.kind == ROLE and other.role not in {s.role for s in self.seen}:
-            return False
         return all(
             s.time == other.time or (s.exhibit, s.table) != (other.exhibit, other.table)
             for s in self.seen
@@ -143,12 +141,10 @@ def spans(said: Statements) -> list[Span]:
     for happening in happenings(said.seen):
         time = happening.time()
         if happening.kind == JOIN:
-            if not (open_ and found[-1].since == time):
-                found.append(Span(since=time))
+            found.append(Span(since=time))
             open_ = True
         elif not open_:
-            if not (happening.kind == LEAVE and found and found[-1].until == time):
-                found.append(Span())
+            found.append(Span())
             open_ = True
         if happening.kind == LEAVE:
             found[-1].until = time
@@ -176,7 +172,20 @@ def place_lists(found: list[Span], said: Statements) -> list[Span]:
             now, latest = listed.present, listed.time if listed.time is not None else latest
     if found:
         found[-1].present = now and found[-1].until is None
-    return found
+    return told_apart(found)
+
+
+def told_apart(found: list[Span]) -> list[Span]:
+    """The spans, those of which neither end is known as one: nothing tells them apart."""
+    kept: dict[tuple[int | None, int | None], Span] = {}
+    for span in found:
+        first = kept.setdefault((span.since, span.until), span)
+        if first is not span:
+            first.present |= span.present
+            first.exhibits |= span.exhibits
+            first.basis |= span.basis
+            first.role = max(first.role, span.role, key=lambda role: RANK.get(role, 0))
+    return list(kept.values())
 
 
 @deriver(
