@@ -23,7 +23,7 @@ from amparo.review.desk import Desk, found
 from amparo.review.listing import whole
 
 router = APIRouter()
-ROWS = 100
+ROWS = 60
 
 
 @router.get("/account/{id}")
@@ -39,10 +39,10 @@ def account(request: Request, id: Id) -> Response:
     }
     aliases = reads.many(Alias, [b for row in resolutions.values() for b in row.basis])
     names = reads.among(AccountName, "account", person.handles)
-    postings = sorted(
-        reads.rows(Posting, account=person.id),
-        key=lambda p: (p.time is None, p.time or 0, p.id),
-    )
+    postings = reads.in_time("account", person.id, request.query_params.get("after", ""), ROWS + 1)
+    seen_on = {
+        e for some in reads.column(Posting, "exhibits", "account", [person.id]) for e in some
+    }
     offset = whole(request, "offset")
     activity = reads.rows(Activity, account=person.id)
     tenures = sorted(
@@ -70,10 +70,10 @@ def account(request: Request, id: Id) -> Response:
             ],
             "leads": leads[:ROWS],
             "rhythm": activity_chart(reads.column(Message, "sent", "sender", person.handles)),
-            "steps": [step(desk, p) for p in postings[offset : offset + ROWS]],
-            "step_count": len(postings),
+            "steps": [step(desk, p) for p in postings[:ROWS]],
+            "step_count": person.postings,
             "offset": offset,
-            "next": offset + ROWS if offset + ROWS < len(postings) else None,
-            "coverage": len({e for p in postings for e in p.exhibits}),
+            "after": postings[ROWS - 1].id if len(postings) > ROWS else "",
+            "coverage": len(seen_on),
         },
     )

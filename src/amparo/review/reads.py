@@ -12,6 +12,7 @@ from amparo.model import (
     KINDS,
     Action,
     Id,
+    Posting,
     Record,
 )
 from amparo.store.search import Hit
@@ -82,6 +83,13 @@ class Reads:
         return self._store.find(
             kind, literal(where), after=(after, after) if after else None, limit=limit
         )
+
+    def in_time(self, field: str, id: Id, after: Id, limit: int) -> list[Posting]:
+        """Postings of a thread or an account in time order, after one of them; undated ones last."""
+        last = self.get(Posting, after) if after else None
+        where = literal({field: id})
+        start = (last.time, last.id) if last is not None else None
+        return self._store.find(Posting, where, order="time", after=start, limit=limit)
 
     def search(self, text: str, limit: int, after: int) -> list[Hit]:
         """Records that hold all words."""

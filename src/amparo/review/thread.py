@@ -13,7 +13,6 @@ from amparo.model import (
     Lead,
     MembershipEvent,
     Message,
-    Posting,
     Resolution,
     Tenure,
     Thread,
@@ -25,7 +24,9 @@ from amparo.review.desk import Desk, found
 from amparo.review.listing import whole
 
 router = APIRouter()
-ROWS = 100
+ROWS = 60
+TOO_MANY = 200_000
+"""Messages above which no chart over time is drawn: reading them all would take seconds."""
 CHART = 120
 """Members drawn in the timeline; the table holds all."""
 
@@ -46,12 +47,10 @@ def thread(request: Request, id: Id) -> Response:
         reads.rows(Activity, thread=group.id),
         key=lambda a: (-a.originated, -a.first_in_thread, -a.postings, -a.messages, a.account),
     )
-    postings = sorted(
-        reads.rows(Posting, thread=group.id),
-        key=lambda p: (p.time is None, p.time or 0, p.id),
-    )
+    postings = reads.in_time("thread", group.id, request.query_params.get("after", ""), ROWS + 1)
     leads = reads.rows(Lead, thread=group.id)
-    times = reads.column(Message, "sent", "thread", sides)
+    many = group.messages > TOO_MANY
+    times = () if many else reads.column(Message, "sent", "thread", sides)
     offset = whole(request, "offset")
     people = {a: directory.person(a) for a in {t.account for t in tenures}}
     countries = Counter(p.country or "?" for p in people.values() if p is not None)
@@ -83,11 +82,11 @@ def thread(request: Request, id: Id) -> Response:
             "event_people": {e.id: (directory.person(e.account), directory.person(e.actor))
                              for e in events[-ROWS:]},
             "event_count": len(events),
-            "steps": [step(desk, p) for p in postings[offset : offset + ROWS]],
-            "step_count": len(postings),
+            "steps": [step(desk, p) for p in postings[:ROWS]],
+            "step_count": group.postings,
             "offset": offset,
-            "next": offset + ROWS if offset + ROWS < len(postings) else None,
-            "coverage": len({e for p in postings for e in p.exhibits}),
+            "after": postings[ROWS - 1].id if len(postings) > ROWS else "",
+            "coverage": len(group.exhibits),
         },
     )  # fmt: skip
 

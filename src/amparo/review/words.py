@@ -46,6 +46,8 @@ def evidence(value: object, limit: int = LONG) -> Markup:
     """Evidence text as safe markup, isolated from the text around it."""
     text = "" if value is None else str(value)
     cut = len(text) > limit
+    if not cut and text.isprintable():
+        return Markup(f'<bdi class="ev">{escape(text)}</bdi>')
     parts = [
         Markup('<span class="esc">{}</span>').format(run) if unseen else escape(run)
         for unseen, run in spelt(text[:limit])
@@ -57,6 +59,8 @@ def evidence(value: object, limit: int = LONG) -> Markup:
 def plain_evidence(value: object, limit: int = LONG) -> str:
     """Evidence text for an attribute, a tooltip or a graph label: unseen characters spelt out."""
     text = "" if value is None else str(value)
+    if text.isprintable():
+        return text[:limit]
     return "".join(f"[{run}]" if unseen else run for unseen, run in spelt(text[:limit]))
 
 
