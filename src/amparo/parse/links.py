@@ -14,7 +14,7 @@ _INVITE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _LINK = re.compile(
-    rf"(?:https?:(?:\\?/){{2}}|www\.|chat\.whatsapp\.com{_SLASH}|\bwa\.me/)"
+    rf"(https?:(?:\\?/){{2}}|www\.|chat\.whatsapp\.com{_SLASH}|\bwa\.me/)"
     r"(?:\\/|[^\s<>\"'`{}|\\^\x00-\x1f\x7f]){2,2000}",
     re.IGNORECASE,
 )
@@ -60,5 +60,7 @@ def links(text: str) -> Iterator[Link]:
             raw[-1] in _CLOSING and raw.count(raw[-1]) > raw.count(_CLOSING[raw[-1]])
         ):
             raw = raw[:-1]
+        if not any(c.isalnum() for c in raw[len(found[1]) :]):
+            continue
         value = raw.replace("\\/", "/").replace("&amp;", "&")
         yield Link("url", value, found.start(), found.start() + len(raw))

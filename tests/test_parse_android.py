@@ -1,0 +1,546 @@
+"""WhatsApp for Android since 2021: every kind of row, every gap, every lie."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amparo.model import (
+    Account,
+    AccountName,
+    Alias,
+    At,
+    Attachment,
+    Content,
+    Lead,
+    Membership,
+    MembershipEvent,
+    Message,
+    Preview,
+    Record,
+    Thread,
+    ThreadInfo,
+    content_id,
+)
+from amparo.parse.whatsapp_android import whatsapp_android
+from parsing import FOUND, Parsed, database_bytes, parse, with_log
+
+SCHEMA = """
+CREATE TABLE jid (_id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, server TEXT NOT NULL,
+  agent INTEGER, device INTEGER, type INTEGER, raw_string TEXT);
+CREATE TABLE chat (_id INTEGER PRIMARY KEY AUTOINCREMENT, jid_row_id INTEGER UNIQUE, hidden INTEGER,
+  subject TEXT, created_timestamp INTEGER);
+CREATE TABLE message (_id INTEGER PRIMARY KEY AUTOINCREMENT, chat_row_id INTEGER NOT NULL,
+  from_me INTEGER NOT NULL, key_id TEXT NOT NULL, sender_jid_row_id INTEGER, status INTEGER,
+  timestamp INTEGER, received_timestamp INTEGER, receipt_server_timestamp INTEGER,
+  message_type INTEGER, text_data TEXT);
+CREATE TABLE message_media (message_row_id INTEGER PRIMARY KEY, file_path TEXT, file_size INTEGER,
+  width INTEGER, height INTEGER, mime_type TEXT, file_length INTEGER, media_name TEXT, file_hash TEXT,
+  media_caption TEXT);
+CREATE TABLE message_thumbnail (message_row_id INTEGER PRIMARY KEY, thumbnail BLOB);
+CREATE TABLE media_hash_thumbnail (media_hash TEXT PRIMARY KEY, thumbnail BLOB);
+CREATE TABLE message_quoted (message_row_id INTEGER PRIMARY KEY, key_id TEXT NOT NULL, text_data TEXT);
+CREATE TABLE message_quoted_media (message_row_id INTEGER PRIMARY KEY, thumbnail BLOB);
+CREATE TABLE message_forwarded (message_row_id INTEGER PRIMARY KEY, forward_score INTEGER);
+CREATE TABLE message_revoked (message_row_id INTEGER PRIMARY KEY, revoked_key_id TEXT NOT NULL,
+  admin_jid_row_id INTEGER, revoke_timestamp INTEGER);
+CREATE TABLE message_edit_info (message_row_id INTEGER PRIMARY KEY, original_key_id TEXT,
+  edited_timestamp INTEGER, sender_timestamp INTEGER);
+CREATE TABLE message_text (message_row_id INTEGER PRIMARY KEY, url TEXT);
+CREATE TABLE message_group_invite (message_row_id INTEGER PRIMARY KEY, group_jid_row_id INTEGER,
+  admin_jid_row_id INTEGER, group_name TEXT, invite_code TEXT);
+CREATE TABLE message_system (message_row_id INTEGER PRIMARY KEY, action_type INTEGER NOT NULL);
+CREATE TABLE message_system_chat_participant (message_row_id INTEGER, user_jid_row_id INTEGER);
+CREATE TABLE message_system_value_change (message_row_id INTEGER PRIMARY KEY, old_data TEXT);
+CREATE TABLE message_system_number_change (message_row_id INTEGER PRIMARY KEY, old_jid_row_id INTEGER,
+  new_jid_row_id INTEGER);
+CREATE TABLE group_participant_user (_id INTEGER PRIMARY KEY, group_jid_row_id INTEGER NOT NULL,
+  user_jid_row_id INTEGER NOT NULL, rank INTEGER, pending INTEGER, add_timestamp INTEGER);
+CREATE TABLE group_past_participant_user (_id INTEGER PRIMARY KEY, group_jid_row_id INTEGER,
+  user_jid_row_id INTEGER, is_leave INTEGER, timestamp INTEGER);
+CREATE TABLE jid_map (lid_row_id INTEGER PRIMARY KEY NOT NULL, jid_row_id INTEGER NOT NULL, sort_id INTEGER);
+CREATE TABLE lid_display_name (lid_row_id INTEGER PRIMARY KEY, display_name TEXT, username TEXT);
+CREATE TABLE props (_id INTEGER PRIMARY KEY, key TEXT UNIQUE, value TEXT);
+"""
+PEOPLE = """
+INSERT INTO jid (_id, user, server, raw_string) VALUES
+  (1, '447700900001', 's.whatsapp.net', '447700900001@s.whatsapp.net'),
+  (2, '447700900002', 's.whatsapp.net', '447700900002@s.whatsapp.net'),
+  (3, '77000000000003', 'lid', '77000000000003@lid'),
+  (4, '77000000000004', 'lid', '77000000000004@lid'),
+  (5, '120363000000000005', 'g.us', '120363000000000005@g.us'),
+  (6, '447700900001-1461964508', 'g.us', '447700900001-1461964508@g.us'),
+  (7, 'status', 'broadcast', 'status@broadcast'),
+  (8, '', 'status_me', 'status_me'),
+  (9, '447700900002', 's.whatsapp.net', '447700900002.0:3@s.whatsapp.net');
+INSERT INTO jid_map VALUES (3, 2, 1);
+INSERT INTO chat VALUES (10, 1, 0, NULL, 1700000000000), (11, 5, 0, 'New group', 1700000000500),
+  (12, 6, 0, 'Old group', NULL), (13, 7, 0, NULL, NULL), (14, 4, 0, NULL, NULL);
+"""
+SHA = hashlib.sha256(b"a picture").hexdigest()
+HASH = base64.b64encode(bytes.fromhex(SHA)).decode()
+JPEG = b"\xff\xd8\xff\xe0 a preview"
+T = 1_700_000_100_000
+
+ONE = "447700900001@s.whatsapp.net"
+TWO = "447700900002@s.whatsapp.net"
+OWNER = "owner@exhibit-1"
+GROUP = "120363000000000005@g.us"
+
+
+def at(table: str, row: int) -> At:
+    return FOUND.row(table, row)
+
+
+def run(*sql: str) -> Parsed:
+    return parse(whatsapp_android, SCHEMA, PEOPLE, *sql)
+
+
+def message(row: int, chat: int, mine: int = 0, sender: int | str = 0, kind: int | str = 0, line: str = "'hi'",
+            stamp: int | str = T, server: int = -1, key: str = "") -> str:  # fmt: skip
+    return (f"INSERT INTO message (_id, chat_row_id, from_me, key_id, sender_jid_row_id, status, timestamp,"
+            f" received_timestamp, receipt_server_timestamp, message_type, text_data) VALUES ({row}, {chat},"
+            f" {mine}, '{key or f'KEY{row}'}', {sender}, 0, {stamp}, 0, {server}, {kind}, {line});")  # fmt: skip
+
+
+def the(kind: type[Any], parsed: Parsed) -> Any:
+    found = parsed.of(kind)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_people_chats_and_names() -> None:
+    got = run(
+        "INSERT INTO lid_display_name VALUES (4, 'Four', 'four_4'); INSERT INTO props VALUES (1, 'user_push_name', 'Me');"
+    )
+    assert got.warnings == []
+    accounts = {a.handle: a for a in got.of(Account)}
+    assert set(accounts) == {OWNER, ONE, TWO, "77000000000003@lid", "77000000000004@lid"}
+    assert (accounts[ONE].phone, accounts[ONE].country, accounts[ONE].form) == (
+        "+447700900001",
+        "GB",
+        "phone",
+    )
+    assert (accounts["77000000000003@lid"].phone, accounts["77000000000003@lid"].form) == (
+        "",
+        "lid",
+    )
+    assert {(t.handle, t.form) for t in got.of(Thread)} == {
+        (f"{OWNER}|{ONE}", "private"), (GROUP, "group"), ("447700900001-1461964508@g.us", "group"),
+        (f"{OWNER}|status@broadcast", "status"), (f"{OWNER}|77000000000004@lid", "private"),
+    }  # fmt: skip
+    assert the(Alias, got) == Alias(
+        at=at("jid_map", 3),
+        account=accounts["77000000000003@lid"].id,
+        other=accounts[TWO].id,
+        basis="lid",
+    )
+    names = {(got.handle(n.account), n.name, n.source) for n in got.of(AccountName)}
+    assert names == {("77000000000004@lid", "Four", "push"), ("77000000000004@lid", "four_4", "push"),
+                     (OWNER, "Me", "push")}  # fmt: skip
+    infos = {got.handle(i.thread): i for i in got.of(ThreadInfo)}
+    assert (infos[GROUP].subject, infos[GROUP].created, infos[GROUP].creator) == (
+        "New group",
+        1700000000500,
+        "",
+    )
+    old = infos["447700900001-1461964508@g.us"]
+    assert (old.subject, old.created, old.creator) == ("Old group", 1461964508000, accounts[ONE].id)
+
+
+def test_references_are_told_before_they_are_used() -> None:
+    got = run(message(1, 11, sender=3), message(2, 99), message(3, 11, kind=7),
+              "INSERT INTO message_system VALUES (3, 12);")  # fmt: skip
+    told: set[str] = {""}
+    for record in got.records:
+        for name in ("account", "thread", "sender", "actor", "creator", "other"):
+            assert getattr(record, name, "") in told, record
+        told.add(record.id)
+
+
+def test_who_wrote_and_when() -> None:
+    got = run(
+        message(1, 10, mine=1, server=T + 70, sender=1),
+        message(2, 10),
+        message(3, 11, sender=3),
+        message(4, 11, sender=9),
+        message(5, 13, sender=1),
+        message(6, 14),
+        message(7, 10, mine=1, server=0),
+    )
+    rows = [(m.at.row, got.handle(m.thread), got.handle(m.sender), m.from_owner, m.sent, m.server)
+            for m in got.of(Message)]  # fmt: skip
+    assert rows == [
+        (1, f"{OWNER}|{ONE}", OWNER, True, T, T + 70),
+        (2, f"{OWNER}|{ONE}", ONE, False, T, T),
+        (3, GROUP, "77000000000003@lid", False, T, T),
+        (4, GROUP, TWO, False, T, T),  # a linked computer is the account it is linked to
+        (5, f"{OWNER}|status@broadcast", ONE, False, T, T),
+        (6, f"{OWNER}|77000000000004@lid", "77000000000004@lid", False, T, T),
+        (7, f"{OWNER}|{ONE}", OWNER, True, T, None),
+    ]
+    assert got.warnings == []
+
+
+def test_everything_of_a_message() -> None:
+    got = run(
+        message(5, 11, sender=2, line="'look'", key="ABC"),
+        "INSERT INTO message_quoted VALUES (5, 'QUOTED', 'old text');"
+        "INSERT INTO message_forwarded VALUES (5, 4);"
+        f"INSERT INTO message_edit_info VALUES (5, 'ABC', {T + 9}, {T + 9});",
+    )
+    assert the(Message, got) == Message(
+        at=at("message", 5), thread=got.of(Thread)[1].id, key="ABC", sender=got.of(Account)[2].id,
+        from_owner=False, sent=T, server=T, form="text", text="look", reply_to="QUOTED", forward_score=4,
+        revoked=False, edited=T + 9,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "form"),
+    [(0, "text"), (1, "image"), (2, "audio"), (3, "video"), (9, "document"), (15, "revoked"), (64, "revoked"),
+     (20, "sticker"), (24, "invite"), (85, "code:85"), (-3, "code:-3"), ("'odd'", "code:odd"), ("NULL", "code:")],
+)  # fmt: skip
+def test_forms(code: int | str, form: str) -> None:
+    one = the(Message, run(message(1, 10, kind=code)))
+    assert one.form == form and one.revoked == (form == "revoked")
+
+
+def test_deleted_for_everyone() -> None:
+    got = run(message(1, 10, kind=15, line="NULL"), message(2, 10),
+              f"INSERT INTO message_revoked VALUES (2, 'KEY2', 1, {T});")  # fmt: skip
+    assert [(m.revoked, m.text) for m in got.of(Message)] == [(True, ""), (True, "hi")]
+
+
+def test_attachments_and_previews() -> None:
+    got = run(
+        message(3, 11, sender=2, kind=1, line="NULL"),
+        f"""INSERT INTO message_media VALUES (3, 'Media/IMG-1.jpg', 4711, 640, 480, 'image/jpeg', 4712, 'IMG', '{HASH}', 'see');
+        INSERT INTO message_thumbnail VALUES (3, x'{JPEG.hex()}');
+        INSERT INTO media_hash_thumbnail VALUES ('{HASH}', x'{(JPEG + b"2").hex()}');""",
+    )
+    one = the(Message, got)
+    assert one.text == "see"
+    assert the(Attachment, got) == Attachment(
+        at=at("message_media", 3), message=one.id, content=content_id(SHA), path="Media/IMG-1.jpg", size=4711,
+        mime="image/jpeg", caption="see", name="IMG", width=640, height=480,
+    )  # fmt: skip
+    first, second = got.of(Preview)
+    assert first == Preview(at=at("message_thumbnail", 3), owner=the(Attachment, got).id,
+                            content=content_id(hashlib.sha256(JPEG).hexdigest()), data=JPEG)  # fmt: skip
+    assert (second.at, second.owner, second.data) == (
+        at("media_hash_thumbnail", 1),
+        first.owner,
+        JPEG + b"2",
+    )
+    assert {c.id for c in got.of(Content)} == {first.content, second.content}
+    assert {c.size for c in got.of(Content)} == {len(JPEG), len(JPEG) + 1}
+    assert got.warnings == []
+
+
+@pytest.mark.parametrize("written", [HASH, SHA, SHA.upper()])
+def test_hashes_in_base64_and_hex(written: str) -> None:
+    got = run(
+        message(1, 10, kind=1),
+        f"INSERT INTO message_media (message_row_id, file_hash) VALUES (1, '{written}');",
+    )
+    assert the(Attachment, got).content == content_id(SHA)
+
+
+@pytest.mark.parametrize(
+    "written", ["''", "'x'", "x'00'", "'%%%%'", "7", f"'{HASH[:20]}'", "'" + "g" * 64 + "'"]
+)
+def test_what_is_no_hash_names_no_content(written: str) -> None:
+    got = run(
+        message(1, 10, kind=1),
+        f"INSERT INTO message_media (message_row_id, file_hash) VALUES (1, {written});",
+    )
+    assert the(Attachment, got).content == ""
+
+
+def test_files_and_previews_of_messages_that_are_gone() -> None:
+    got = run(
+        message(5, 10),
+        f"""INSERT INTO message_media (message_row_id, file_path, file_hash) VALUES (3, 'a.jpg', '{HASH}'), (9, 'b.jpg', NULL);
+        INSERT INTO message_thumbnail VALUES (3, x'{JPEG.hex()}'), (4, x'{JPEG.hex()}');
+        INSERT INTO media_hash_thumbnail VALUES ('{base64.b64encode(bytes(32)).decode()}', x'{JPEG.hex()}');
+        INSERT INTO message_quoted VALUES (77, 'K', 'lost');""",
+    )
+    assert [(a.message, a.path, a.content) for a in got.of(Attachment)] == [
+        ("", "a.jpg", content_id(SHA)), ("", "b.jpg", "")]  # fmt: skip
+    assert [p.owner for p in got.of(Preview)] == [
+        got.of(Attachment)[0].id,
+        "",
+        content_id("0" * 64),
+    ]
+    assert got.warnings == [
+        "2 attachments belong to messages that are gone",
+        "1 rows of message_quoted belong to messages that are gone",
+    ]
+
+
+def test_previews_are_bounded() -> None:
+    got = run(message(1, 10), "INSERT INTO message_thumbnail VALUES (1, zeroblob(262144));", message(2, 10),
+              "INSERT INTO message_thumbnail VALUES (2, zeroblob(262145)), (3, 'text');")  # fmt: skip
+    assert [len(p.data) for p in got.of(Preview)] == [262144]
+    assert "1 previews above 256 KiB were left out" in got.warnings
+
+
+def test_members() -> None:
+    got = run(
+        f"""INSERT INTO group_participant_user VALUES (1, 5, 1, 2, 0, {T}), (2, 5, 3, 0, 0, 0), (3, 5, 8, 1, 0, {T // 1000}),
+          (4, 5, 2, 77, 0, NULL), (5, 5, 444, 0, 0, NULL);
+        INSERT INTO group_past_participant_user VALUES (1, 5, 4, 1, {T + 5}), (2, 5, 2, 0, {T + 6}), (3, 5, 1, NULL, NULL);"""
+    )
+    rows = [(m.at.table, m.at.row, got.handle(m.account), m.role, m.present, m.since, m.until, m.left)
+            for m in got.of(Membership)]  # fmt: skip
+    now, past = "group_participant_user", "group_past_participant_user"
+    assert rows == [
+        (now, 1, ONE, "creator", True, T, None, None),
+        (now, 2, "77000000000003@lid", "member", True, None, None, None),
+        (now, 3, OWNER, "admin", True, T // 1000 * 1000, None, None),
+        (now, 4, TWO, "member", True, None, None, None),
+        (past, 1, "77000000000004@lid", "member", False, None, T + 5, True),
+        (past, 2, TWO, "member", False, None, T + 6, False),
+        (past, 3, ONE, "member", False, None, None, None),
+    ]
+    assert got.warnings == ["1 addresses are gone that rows refer to"]
+
+
+def event(
+    action: int, *participants: int, mine: int = 1, sender: int = 1, line: str = "NULL"
+) -> list[tuple[str, ...]]:
+    got = run(message(1, 11, mine=mine, sender=sender, kind=7, line=line),
+              f"INSERT INTO message_system VALUES (1, {action});"
+              "INSERT INTO message_system_value_change VALUES (1, 'before');",
+              *(f"INSERT INTO message_system_chat_participant VALUES (1, {p});" for p in participants))  # fmt: skip
+    assert the(Message, got).form == "system"
+    assert all(e.at == at("message_system", 1) and e.time == T for e in got.of(MembershipEvent))
+    return [
+        (e.event, got.handle(e.account), got.handle(e.actor), e.detail)
+        for e in got.of(MembershipEvent)
+    ]
+
+
+def test_what_happened_in_groups() -> None:
+    lid = "77000000000003@lid"
+    assert event(12, 2, 3) == [("added", TWO, ONE, "before"), ("added", lid, ONE, "before")]
+    assert event(4) == [("added", ONE, "", "before")]
+    assert event(13, 1) == [("left", ONE, "", "before")]
+    assert event(14, 2) == [("removed", TWO, ONE, "before")]
+    assert event(14, 2, sender=0) == [("removed", TWO, OWNER, "before")]
+    assert event(14, 2, sender=0, mine=0) == [("removed", TWO, "", "before")]
+    assert event(12, 8, sender=0) == [("added", OWNER, "", "before")]
+    assert event(20) == [("joined_by_link", ONE, "", "before")]
+    assert event(15) == [("promoted", OWNER, ONE, "before")]
+    assert event(11, line="'Name'") == [("created", "", ONE, "Name")]
+    assert event(11, sender=0) == [("created", "", "", "before")]
+    assert event(1, line="'New'") == [("subject", "", ONE, "New")]
+    assert event(118) == [("code:118", "", ONE, "before")]
+
+
+def test_a_change_of_number() -> None:
+    got = run(message(1, 11, kind=7), "INSERT INTO message_system VALUES (1, 28);"
+              "INSERT INTO message_system_number_change VALUES (1, 1, 2);")  # fmt: skip
+    alias = got.of(Alias)[-1]
+    assert (got.handle(alias.account), got.handle(alias.other), alias.basis) == (
+        ONE,
+        TWO,
+        "number_change",
+    )
+    one = the(MembershipEvent, got)
+    assert (one.event, got.handle(one.account)) == ("number_changed", ONE)
+
+
+def test_system_rows_never_count_as_the_owner_s_words() -> None:
+    one = the(Message, run(message(1, 10, mine=1, sender=0, kind=7, line="NULL")))
+    assert (one.sender, one.server, one.form) == ("", None, "system")
+
+
+def test_links() -> None:
+    code, other = "AbCdEfGhIjKlMnOpQrStUv", "ZbCdEfGhIjKlMnOpQrStUv"
+    got = run(
+        message(
+            1,
+            11,
+            sender=2,
+            line=f"'join https://chat.whatsapp.com/{code}! or https://example.org/a_(b).'",
+        ),
+        f"INSERT INTO message_text VALUES (1, 'https://chat.whatsapp.com/{code}');",
+        message(2, 11, sender=2, kind=24, line="NULL"),
+        f"INSERT INTO message_group_invite VALUES (2, 6, 1, 'Old group', '{other}');",
+        message(3, 11, sender=2, line="'see https://wa.me/447700900077'"),
+        f"INSERT INTO message_quoted VALUES (3, 'K', 'chat.whatsapp.com/invite/{other}');",
+    )
+    rows = [
+        (x.at.table, x.at.row, x.form, x.value, got.handle(x.thread), got.handle(x.account))
+        for x in got.of(Lead)
+    ]
+    assert rows == [
+        ("message", 1, "whatsapp_invite", code, "", ""),
+        ("message", 1, "url", "https://example.org/a_(b)", "", ""),
+        ("message_group_invite", 2, "whatsapp_invite", other, "447700900001-1461964508@g.us", ONE),
+        ("message", 3, "url", "https://wa.me/447700900077", "", "447700900077@s.whatsapp.net"),
+        ("message_quoted", 3, "whatsapp_invite", other, "", ""),
+    ]
+    assert {x.message for x in got.of(Lead)} == {m.id for m in got.of(Message)}
+
+
+# --- what is missing, gone or wrong -------------------------------------------------------------
+
+BARE = """CREATE TABLE message (_id INTEGER PRIMARY KEY, chat_row_id INTEGER, from_me INTEGER, key_id TEXT);
+INSERT INTO message VALUES (1, 5, 0, 'K1'), (2, 5, 1, 'K2');"""
+
+
+def test_a_database_with_almost_nothing_is_read() -> None:
+    got = parse(whatsapp_android, BARE)
+    assert [(m.key, got.handle(m.thread), got.handle(m.sender)) for m in got.of(Message)] == [
+        ("K1", "unknown-chat-5@exhibit-1", ""), ("K2", "unknown-chat-5@exhibit-1", OWNER)]  # fmt: skip
+    missing = [w for w in got.warnings if w.startswith("not in this database: ")]
+    assert len(missing) == 1 and "jid_map" in missing[0] and "message.text_data" in missing[0]
+    assert "1 chats are known by their number only, their address is gone" in got.warnings
+
+
+def test_rows_that_refer_to_nothing_are_kept() -> None:
+    got = run(message(1, 999), message(2, 999, sender=888), message(3, 10), "DELETE FROM jid WHERE _id = 5;",
+              message(4, 11, sender=2))  # fmt: skip
+    assert [got.handle(m.thread) for m in got.of(Message)] == [
+        "unknown-chat-999@exhibit-1", "unknown-chat-999@exhibit-1", f"{OWNER}|{ONE}", "unknown-chat-11@exhibit-1"]  # fmt: skip
+    assert [i.subject for i in got.of(ThreadInfo) if "unknown" in got.handle(i.thread)] == [
+        "New group"
+    ]
+    assert got.warnings == ["2 addresses are gone that rows refer to",
+                            "2 chats are known by their number only, their address is gone"]  # fmt: skip
+
+
+def test_the_dummy_row_and_only_it_is_left_out() -> None:
+    got = run(message(1, -1, key="-1", stamp="NULL"), message(2, 10, key="-1"), message(3, 10))
+    assert [m.at.row for m in got.of(Message)] == [2, 3]
+
+
+def test_wrong_types_everywhere() -> None:
+    got = run(
+        message(
+            1,
+            "'chat'",
+            mine="'yes'",
+            sender="x'0102'",
+            kind="'1'",
+            line="x'ff41'",
+            stamp="'yesterday'",
+        ),  # type: ignore[arg-type]
+        message(2, 10, stamp=2**63 - 1, line="17"),
+        message(3, 10, stamp=-5, line="x'c3'"),
+        "INSERT INTO message_media VALUES (1, x'ff', 'big', x'00', 1e300, 7, -1, x'fe', x'00', x'c3a9');"
+        "INSERT INTO message_forwarded VALUES (2, 'many'); INSERT INTO message_edit_info VALUES (2, 1, 'late', 2);"
+        "INSERT INTO message_system VALUES (3, 'twelve'); INSERT INTO message_thumbnail VALUES (3, 'no blob');"
+        "INSERT INTO group_participant_user VALUES (1, 'g', 'u', 'r', 'p', 't');"
+        "INSERT INTO jid_map VALUES (1, 1, 1), (2, 3, 1);"
+        "INSERT INTO chat VALUES (77, 'x', 0, x'ff', 'then');",
+    )
+    first, second, third = got.of(Message)
+    assert (first.text, first.sent, first.form) == ("\\xffA", None, "image")
+    assert (second.text, second.sent, second.forward_score, second.edited) == (
+        "17",
+        None,
+        None,
+        None,
+    )
+    assert (third.text, third.sent) == ("\\xc3", None)
+    attachment = the(Attachment, got)
+    assert (attachment.path, attachment.size, attachment.height, attachment.caption) == (
+        "\\xff",
+        -1,
+        None,
+        "é",
+    )
+    assert "3 times lie outside any calendar" in got.warnings
+    assert len(got.of(Alias)) == 1
+
+
+def test_ids_at_both_ends_of_the_numbers() -> None:
+    least, most = -(2**63), 2**63 - 1
+    got = run(message(least, 10), message(most, 10), message(-1, 10), message(0, 10),
+              f"INSERT INTO message_media (message_row_id, file_path) VALUES ({least}, 'least'), ({most}, 'most'), (0, 'nought');")  # fmt: skip
+    assert [m.at.row for m in got.of(Message)] == [least, -1, 0, most]
+    assert [(a.path, a.message) for a in got.of(Attachment)] == [
+        ("least", got.of(Message)[0].id), ("nought", got.of(Message)[2].id), ("most", got.of(Message)[3].id)]  # fmt: skip
+
+
+def test_a_text_longer_than_any_message_is_cut() -> None:
+    got = run(message(1, 10, line="hex(zeroblob(150000))"))
+    assert len(the(Message, got).text) == 200_000
+    assert got.warnings == ["1 texts were cut to 200,000 characters"]
+
+
+def test_side_tables_without_their_key_or_order() -> None:
+    loose = SCHEMA.replace(
+        "message_media (message_row_id INTEGER PRIMARY KEY", "message_media (message_row_id INTEGER"
+    )
+    got = parse(whatsapp_android, loose, PEOPLE, message(1, 10, kind=1), message(2, 10, kind=1),
+                "INSERT INTO message_media (message_row_id, file_path) VALUES (2,'b'), (1,'a'), (2,'c');")  # fmt: skip
+    numbers = {m.id: m.at.row for m in got.of(Message)}
+    assert [(numbers[a.message], a.path, a.at.row) for a in got.of(Attachment)] == [
+        (1, "a", 2),
+        (2, "b", 1),
+        (2, "c", 3),
+    ]
+
+
+def test_views_and_triggers_are_never_run() -> None:
+    got = run(
+        message(1, 10),
+        "CREATE VIEW message_vcard AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n;"
+        "DROP TABLE message_media; CREATE VIEW message_media AS SELECT _id AS message_row_id, 'planted' AS file_path FROM message;"
+        "CREATE TRIGGER loop AFTER INSERT ON props BEGIN INSERT INTO props VALUES (NULL, new.key || 'x', 1); END;",
+    )
+    assert got.of(Attachment) == [] and len(got.of(Message)) == 1
+    assert got.warnings == ["not in this database: message_media"]
+
+
+def test_a_damaged_side_table_costs_no_message() -> None:
+    rows = "".join(message(i, 10, kind=1) for i in range(1, 401))
+    media = "".join(f"INSERT INTO message_media (message_row_id, file_path) VALUES ({i}, 'path-{i:04d}{'-' * 200}');"
+                    for i in range(1, 401))  # fmt: skip
+    data = bytearray(database_bytes(SCHEMA, PEOPLE, rows, media))
+    page = data.index(b"path-0200") // 4096
+    data[page * 4096 : (page + 1) * 4096] = b"\xaa" * 4096
+    got = parse(whatsapp_android, data=bytes(data))
+    assert len(got.of(Message)) == 400 and 360 < len(got.of(Attachment)) < 400
+    assert [w for w in got.warnings if w.startswith("message_media: ")]
+
+
+def test_rows_that_only_the_log_holds(tmp_path: Path) -> None:
+    data, log = with_log(
+        tmp_path,
+        SCHEMA + PEOPLE + message(1, 10),
+        message(2, 11, sender=2) + "DELETE FROM message WHERE _id = 1;",
+    )
+    assert [m.at.row for m in parse(whatsapp_android, data=data, log=log).of(Message)] == [2]
+    assert [m.at.row for m in parse(whatsapp_android, data=data).of(Message)] == [1]
+
+
+def test_all_values_have_the_types_of_their_fields() -> None:
+    """What the wire demands of every record, on the worst of the databases here."""
+    from amparo.model import describe
+
+    got = run(
+        message(1, 10, line="x'ff'", key="K"), message(2, 11, mine=1, kind=7, sender=1),
+        "INSERT INTO message_system VALUES (2, 12); INSERT INTO message_media VALUES (1,1,2.0,3,4,5,6,7,8,9);"
+        "INSERT INTO message_thumbnail VALUES (1, x'01'); INSERT INTO group_participant_user VALUES (1,5,1,2.0,0,1.5e12);",
+    )  # fmt: skip
+    assert {type(r) for r in got.records} >= {
+        Account,
+        Thread,
+        Message,
+        Attachment,
+        Preview,
+        Membership,
+    }
+    for record in got.records:
+        assert isinstance(record, Record)
+        for f in describe(type(record)):
+            value = getattr(record, f.name)
+            assert type(value) is f.type or (f.optional and value is None), (f.name, record)
