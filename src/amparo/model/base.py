@@ -45,7 +45,8 @@ class At:
     """Where an observation was found, down to the row or the byte.
 
     ``state`` is ``live``, ``superseded``, ``deleted`` or ``carved``. ``row`` is the rowid in
-    ``table``; ``offset`` and ``length`` are bytes in the file.
+    ``table``; ``offset`` and ``length`` are bytes in the file. A recovered row says by which
+    ``method`` (``freeblock``, ``wal_stale``, ``fts_rebuild`` …) and with what ``confidence`` (0 to 1).
     """
 
     exhibit: Id
@@ -55,10 +56,12 @@ class At:
     offset: int | None = None
     length: int | None = None
     state: str = "live"
+    method: str = ""
+    confidence: float | None = None
 
     def key(self) -> str:
         """The part of a natural key that says where."""
-        return f"{self.file}/{self.table}/{self.row}/{self.offset}/{self.state}"
+        return f"{self.file}/{self.table}/{self.row}/{self.offset}/{self.state}/{self.method}"
 
 
 KINDS: dict[str, type[Record]] = {}
@@ -111,7 +114,7 @@ class Field:
 
 
 @cache
-def describe(cls: type[Record]) -> tuple[Field, ...]:
+def describe(cls: type[Record] | type[At]) -> tuple[Field, ...]:
     """The fields of a record kind in order, without ``id`` (which is derived, never sent)."""
     hints = typing.get_type_hints(cls)
     out = []

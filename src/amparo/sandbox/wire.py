@@ -236,7 +236,7 @@ class _At:
     """Checks the place an observation gives against the place the host opened."""
 
     def __init__(self) -> None:
-        self._types = (str, str, str, int, int, int, str)
+        self._fields = describe(At)
         self._known: dict[tuple[type, ...], _Plan] = {}
 
     def check(self, value: tuple[Any, ...], pins: Pins) -> None:
@@ -246,11 +246,14 @@ class _At:
             raise WireError("a place in another exhibit or file")
         if plan.numbers:
             plan.pack(*plan.numbers(value))
+        for i in plan.floats:
+            if not math.isfinite(value[i]):
+                raise WireError("a number that is none")
 
     def _learn(self, kinds: tuple[type, ...], value: tuple[Any, ...]) -> _Plan:
-        fits = len(kinds) == len(self._types) and all(
-            have is want or (want is int and have is type(None))
-            for have, want in zip(kinds, self._types, strict=True)
+        fits = len(kinds) == len(self._fields) and all(
+            have is field.type or (field.optional and have is type(None))
+            for have, field in zip(kinds, self._fields, strict=True)
         )
         if not fits:
             raise WireError("a place that is none")

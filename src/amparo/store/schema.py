@@ -83,15 +83,7 @@ IDENTITY = frozenset({"account", "thread", "content"})
 """Kinds whose rows are pure functions of their key: they belong to no maker."""
 
 AT_PARTS = tuple((f"at_{f.name}", f.name) for f in dataclasses.fields(At))
-_AT_TYPES: dict[str, tuple[type, bool]] = {
-    "at_exhibit": (str, False),
-    "at_file": (str, False),
-    "at_table": (str, False),
-    "at_row": (int, True),
-    "at_offset": (int, True),
-    "at_length": (int, True),
-    "at_state": (str, False),
-}
+_AT_FIELDS = tuple(Field(f"at_{f.name}", f.type, f.optional) for f in describe(At))
 
 # Same order of text everywhere: by code point, whatever the server's language.
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -117,7 +109,7 @@ def flat(cls: type[Record]) -> tuple[Field, ...]:
                 raise TypeError(
                     f"{cls.__name__}.{field.name}: where it was found is never optional"
                 )
-            out += [Field(name, *_AT_TYPES[name]) for name, _ in AT_PARTS]
+            out += _AT_FIELDS
         else:
             out.append(field)
     return tuple(out)
