@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
 from amparo.link.words import exhibit_names, listed
-from amparo.model import Attachment, Content, Exhibit, File, Id, Link, path_text
+from amparo.model import Attachment, Exhibit, File, Id, Link, path_text
 
 VERSION = 1
 
@@ -116,7 +116,7 @@ def gather(view: View) -> Places:
     "attachments",
     stage="link",
     version=VERSION,
-    reads=(Attachment, File, Content, Exhibit),
+    reads=(Attachment, Exhibit, File),
     makes=(Link,),
 )
 def attachments(view: View) -> Iterator[Link]:
