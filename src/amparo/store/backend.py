@@ -131,6 +131,16 @@ class Backend(ABC):
         """``column`` fits a pattern in which only ``*`` is special; case counts."""
 
     @abstractmethod
+    def insert(
+        self,
+        connection: Connection,
+        table: str,
+        names: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        """Insert many rows that are known not to be there yet, the quick way of the driver."""
+
+    @abstractmethod
     def index_words(self, connection: Connection, rows: Sequence[tuple[int, list[str]]]) -> None:
         """Add documents to the word index."""
 

@@ -155,11 +155,7 @@ class Changes:
             names.append("doc")
             if filled := [d for d in documents if d[1]]:
                 self.backend.index_words(self.connection, filled)
-        columns = ", ".join(f'"{name}"' for name in names)
-        places = ", ".join("?" * len(names))
-        self.connection.exec_driver_sql(
-            self.backend.sql(f'INSERT INTO "{form.kind}" ({columns}) VALUES ({places})'), rows
-        )
+        self.backend.insert(self.connection, form.kind, names, rows)
 
     def _count(self, form: Shape[Any], rows: Sequence[Sequence[Any]], sign: int) -> None:
         self._kinds.add(form.kind)

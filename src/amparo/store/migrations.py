@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, literal_column, select
 from sqlalchemy.schema import CreateColumn
 
-from amparo.model import KINDS
+from amparo.model import KINDS, At
 from amparo.store.backend import Backend, StoreRefused
 from amparo.store.schema import META, METADATA, flat, layout
 
@@ -103,6 +103,7 @@ def _with_default(name: str, column: Column[Any], dialect: str) -> Column[Any]:
         cls = KINDS[name]
         types = {f.name: f.type for f in flat(cls)}
         given = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+        given |= {f"at_{f.name}": f.default for f in fields(At) if f.default is not MISSING}
         default = given.get(column.name)
         if default is None and not column.nullable:
             default = types.get(column.name, str)()

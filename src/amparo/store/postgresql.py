@@ -85,11 +85,25 @@ class Postgresql(Backend):
             pattern = pattern.replace(special, "\\" + special)
         return column.like(pattern.replace("*", "%"), escape="\\")
 
+    def insert(
+        self,
+        connection: Connection,
+        table: str,
+        names: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        columns = ", ".join(f'"{n}"' for n in names)
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with driver.cursor() as cursor:
+            with cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as copy:
+                for row in rows:
+                    copy.write_row(row)
+
     def index_words(self, connection: Connection, rows: Sequence[tuple[int, list[str]]]) -> None:
         # Words are folded and parted already: no parser or dictionary of the server has a say.
-        connection.exec_driver_sql(
-            "INSERT INTO words (doc, body) VALUES (%s, array_to_tsvector(%s::text[]))", list(rows)
-        )
+        vectors = [(doc, " ".join(f"'{word}'" for word in words)) for doc, words in rows]
+        self.insert(connection, "words", ("doc", "body"), vectors)
 
     def drop_words(self, connection: Connection, rows: Sequence[tuple[int, list[str]]]) -> None:
         connection.exec_driver_sql(

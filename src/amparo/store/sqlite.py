@@ -123,6 +123,18 @@ class Sqlite(Backend):
             pattern.replace("[", "[[]").replace("?", "[?]")
         )
 
+    def insert(
+        self,
+        connection: Connection,
+        table: str,
+        names: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        columns, places = ", ".join(f'"{n}"' for n in names), ", ".join("?" * len(names))
+        connection.exec_driver_sql(
+            f'INSERT INTO "{table}" ({columns}) VALUES ({places})', list(map(tuple, rows))
+        )
+
     def index_words(self, connection: Connection, rows: Sequence[tuple[int, list[str]]]) -> None:
         connection.exec_driver_sql(
             "INSERT INTO words (rowid, body) VALUES (?, ?)",
