@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Operation, take_in
 
 from amparo.cli import main
 from amparo.model import Action, Exhibit, File, Problem, Seal
 from amparo.store.case import Case
 from amparo.store.equal import dump
+from conftest import Operation, take_in
 
 
 def test_score_of_the_small_operation(
