@@ -140,7 +140,7 @@ def test_the_token_opens_once_and_only_with_the_cookie(case: Case) -> None:
     again = TestClient(app, base_url=BASE)
     assert again.get("/?token=secret").status_code == 403
     assert again.get("/static/desk.css").status_code == 403
-    again.cookies.set("amparo_desk", "guess")
+    again.cookies.set("amparo_desk_8123", "guess")
     assert again.get("/").status_code == 403
     assert (
         TestClient(create_app(case, "", picture, "x"), base_url=BASE).get("/?token=").status_code
@@ -211,6 +211,10 @@ def test_a_picture_is_sent_only_after_its_consultation_is_logged(
     assert action.inputs == (content,)
     assert desk.get(f"/picture/{content}?side=500").content == pattern(500)
     assert desk.get(f"/picture/{content}?side=1200").status_code == 404
+    assert create_app(case, "t", picture, "Analyst 1").state.desk.reveals == 1, (
+        "counted over the day"
+    )
+    assert create_app(case, "t", picture, "Analyst 2").state.desk.reveals == 0
     assert case.store.verify() == []
 
 

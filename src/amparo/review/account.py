@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -58,7 +60,7 @@ def account(request: Request, id: Id) -> Response:
             "handles": reads.many(Account, person.handles),
             "resolutions": resolutions,
             "aliases": aliases,
-            "names": sorted(names, key=lambda n: (n.name, n.at.exhibit)),
+            "names": given(names),
             "exhibits": directory.exhibits,
             "tenures": [(t, directory.group(t.thread)) for t in tenures[: 2 * ROWS]],
             "tenure_count": len(tenures),
@@ -77,3 +79,12 @@ def account(request: Request, id: Id) -> Response:
             "coverage": len(seen_on),
         },
     )
+
+
+def given(names: list[AccountName]) -> list[dict[str, Any]]:
+    """Names with all statements of each, the most stated first."""
+    rows: dict[tuple[str, str], list[AccountName]] = {}
+    for name in sorted(names, key=lambda n: (n.at.exhibit, n.id)):
+        rows.setdefault((name.name, name.source), []).append(name)
+    found = sorted(rows.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [{"name": name, "source": source, "rows": some} for (name, source), some in found]

@@ -32,14 +32,16 @@ from amparo.review import (
     thread,
     threads,
 )
-from amparo.review.desk import HERE, Desk
+from amparo.review.desk import HERE, Desk, now
 from amparo.review.door import Door
+from amparo.review.reads import Reads
 from amparo.review.schemes import find_scheme
 from amparo.store.backend import StoreRefused
 from amparo.store.case import Case
 
 PAGES = (overview, gallery, content, threads, thread, accounts, account, graph, record, problems,
          search, actions, judge)  # fmt: skip
+DAY = 86_400_000
 SILENT: TelemetryConfig = {
     "auto_configure": False,
     "tracing": False,
@@ -64,6 +66,7 @@ def create_app(
         picture=picture,
         performer=performer,
         scheme=find_scheme(case.config.scheme),
+        reveals=Reads(case.store).revealed_since(performer, now() // DAY * DAY),
     )
     for page in PAGES:
         app.include_router(page.router)

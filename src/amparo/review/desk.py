@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from amparo import __version__
-from amparo.model import Action, Id, Mark, Problem
+from amparo.model import Action, Id, KnownMatch, Mark, Problem
 from amparo.model.actions import verb_action
 from amparo.review.directory import Directory
 from amparo.review.reads import Reads
@@ -85,6 +85,8 @@ class Index:
     directory: Directory
     problems: Counter[Id]
     """Problems by exhibit."""
+    known: Counter[str]
+    """Contents in known sets by use."""
 
 
 @dataclass
@@ -98,6 +100,7 @@ class Desk:
     revealed: set[Id] = field(default_factory=set)
     """Contents whose consultation is in the log, and whose picture may therefore be sent."""
     reveals: int = 0
+    """Pictures this analyst revealed today (UTC)."""
     last_mark: int = 0
     """Time of the latest judgement; the next one is later, so that the latest counts."""
     environment: Environment = field(default_factory=make_environment)
@@ -135,6 +138,9 @@ class Desk:
                     queue=build_queue(self.case),
                     directory=Directory(self.case),
                     problems=Counter(e for (e,) in self.reads.columns(Problem, "exhibit")),
+                    known=Counter(
+                        use for _, use in set(self.reads.columns(KnownMatch, "content", "use"))
+                    ),
                 )
             end = time.monotonic()
             self._look_again = end + max(FRESH, 20 * (end - start))

@@ -20,6 +20,7 @@ from amparo.model import (
     Tenure,
     Thread,
     ThreadInfo,
+    make_id,
 )
 from amparo.review.words import plain_evidence
 from amparo.store.case import Case
@@ -98,11 +99,13 @@ class Group:
     last: int | None = None
     invites: int = 0
     """Messages found that lead here."""
+    title: str = ""
+    """Subject; for a private chat its two sides; otherwise the handle. Evidence text."""
 
     @property
     def label(self) -> str:
-        """Subject, or the handle where no exhibit gives one, as one harmless line."""
-        return plain_evidence(self.subject or self.handle, 60)
+        """The title as one harmless line."""
+        return plain_evidence(self.title, 60)
 
 
 class Directory:
@@ -165,10 +168,22 @@ class Directory:
             group.creator = group.creator or self.canonical(creator)
         for named in self.groups.values():
             named.subject = most_given(named.subjects)
+            named.title = named.subject or self._sides(named) or named.handle
         for thread, form in store.columns(Lead, "thread", "form"):
             group = self.group(thread) if thread else None
             if group is not None and form.endswith("invite"):
                 group.invites += 1
+
+    def _sides(self, chat: Group) -> str:
+        """The two sides of a private chat by name; "" for other threads."""
+        if chat.form != "private":
+            return ""
+        handles = chat.handle.split("|")
+        sides = [self.person(make_id("account", chat.service, h)) for h in handles]
+        return " and ".join(
+            (side.name or side.number) if side is not None else handle
+            for side, handle in zip(sides, handles, strict=True)
+        )
 
     def _read_figures(self, case: Case) -> None:
         store = case.store

@@ -52,10 +52,9 @@ def cookie(headers: Headers, name: str) -> str:
 class Door:
     """ASGI middleware that admits one session and refuses everything else with 403.
 
-    ``token`` opens the door once; ``COOKIE`` carries the session from then on.
+    ``token`` opens the door once; a cookie carries the session from then on. Its name holds the port,
+    since browsers keep one jar for all ports of a host and two desks may be open.
     """
-
-    COOKIE = "amparo_desk"
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -90,23 +89,23 @@ class Door:
             return refusal("requests from other sites are refused")
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if scope["method"] == "GET" and "token" in query:
-            return self._enter(query["token"][0])
+            return self._enter(query["token"][0], port)
         if not self._session or not secrets.compare_digest(
-            cookie(headers, self.COOKIE).encode(), self._session.encode()
+            cookie(headers, f"amparo_desk_{port}").encode(), self._session.encode()
         ):
             return refusal("open the desk with the address it printed when it started")
         if scope["method"] not in ("GET", "HEAD"):
             return check_write(headers, hosts)
         return None
 
-    def _enter(self, given: str) -> Response:
+    def _enter(self, given: str, port: int) -> Response:
         """Exchanges the token for a session, once."""
         if not self._token or not secrets.compare_digest(given.encode(), self._token.encode()):
             return refusal("this address was used already; start the desk again for a new one")
         self._token = ""
         self._session = secrets.token_urlsafe(32)
         answer = RedirectResponse("/", status_code=303)
-        answer.set_cookie(self.COOKIE, self._session, httponly=True, samesite="strict", path="/")
+        answer.set_cookie(f"amparo_desk_{port}", self._session, httponly=True, samesite="strict")
         return answer
 
 

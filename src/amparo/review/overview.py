@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from amparo.model import Content, File, KnownMatch, Message, Posting, Problem, Seal
+from amparo.model import Content, File, Message, Posting, Problem, Seal
 from amparo.review.desk import Desk
 
 router = APIRouter()
@@ -55,7 +55,7 @@ def figures(desk: Desk) -> dict[str, int]:
     kinds = reads.tally(Content, "mime")
     pictures = sum(n for mime, n in kinds.items() if mime.startswith("image/"))
     films = sum(n for mime, n in kinds.items() if mime.startswith("video/"))
-    uses = reads.tally(KnownMatch, "use")
+    uses = desk.index().known
     unknown = int((queue.known == 0).sum())
     visual = int(queue.files.sum())
     forms = Counter(group.form for group in directory.groups.values())
@@ -65,8 +65,8 @@ def figures(desk: Desk) -> dict[str, int]:
         "pictures": pictures,
         "videos": films,
         "stacks": len(queue.centres),
-        "known_alert": uses.get("alert", 0),
-        "known_ignore": uses.get("ignore", 0),
+        "known_alert": uses["alert"],
+        "known_ignore": uses["ignore"],
         "stacks_alert": int((queue.known == 1).sum()),
         "stacks_ignore": int((queue.known == 2).sum()),
         "visual_files": visual,

@@ -116,6 +116,17 @@ class Reads:
         machine = next((e for e in recent if not e.action.kind.startswith("review/")), None)
         return levels.most_common(), machine
 
+    def revealed_since(self, performer: str, time: int) -> int:
+        """How often an analyst revealed a picture since a time."""
+        count, before = 0, None
+        while entries := self.actions_before(before, RECENT):
+            for entry in entries:
+                if entry.action.ended < time:
+                    return count
+                count += (entry.action.kind, entry.action.performer) == ("review/reveal", performer)
+            before = entries[-1].sequence
+        return count
+
 
 def literal(equal: dict[str, Any]) -> dict[str, Any]:
     """Values that mean themselves: a text with an asterisk would otherwise be a pattern."""

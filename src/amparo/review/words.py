@@ -92,6 +92,11 @@ def number(count: int | float | None) -> str:
     return "–" if count is None else f"{count:,}".replace(",", "\u202f")
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: ``1 file``, ``3 files``."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
 def short(text: str, length: int = 12) -> str:
     """The head of a hash or id."""
     return text[:length] + "…" if len(text) > length + 1 else text
@@ -145,6 +150,7 @@ def install(environment: Environment) -> None:
         "when": when,
         "size": size,
         "num": number,
+        "of": counted,
         "short": short,
         "words": title,
         "place": place,
