@@ -28,7 +28,7 @@ from amparo.store import (
     write_config,
 )
 from amparo.store.backend import Backend, Turns
-from postgres import new_store
+from postgres import copied_store, new_database
 
 FILE = File(exhibit="e", path="a b", size=1)
 
@@ -80,8 +80,6 @@ def test_a_failed_opening_lets_go_of_the_lock(tmp_path: Path) -> None:
 
 
 def test_a_case_may_lie_on_a_server(tmp_path: Path) -> None:
-    from postgres import new_database
-
     with Case.create(tmp_path / "x.amparo", "x", store=new_database()) as case:
         case.store.put([FILE])
     with Case.open(tmp_path / "x.amparo") as case:
@@ -272,7 +270,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     if request.param == "sqlite":
         Store.create(where).close()
     else:
-        address = new_store()
+        address = copied_store()
     store = Store.open(address)
     store.put([FILE, message(1), Structure(content="c", format="sqlite", names=("a.b",))])
     with store._backend.writing() as connection:

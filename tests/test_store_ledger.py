@@ -54,7 +54,7 @@ def tamper(store: Store, *statements: str) -> None:
                 connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_no_delete")
         else:
             for table in ("action", "action_input"):
-                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_only_added ON {table}")
+                connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         for statement in statements:
             connection.exec_driver_sql(statement)
 

@@ -42,7 +42,7 @@ def corpus(
     if request.param == "sqlite":
         made = Store.create(tmp_path_factory.mktemp("corpus") / "case.db")
     else:
-        made = Store.open(new_store())
+        made = Store.open(new_store("corpus"))
     with made:
         made.put([message(n, text) for n, text in enumerate(TEXTS)])
         yield made
