@@ -27,17 +27,20 @@ Found = NDArray[np.int64]
 Search = Callable[[Codes, Counts, Found], int]
 """(queries, counts[q], out[room, 3]) -> number of hits."""
 
-_MANY = 2_000_000
-"""Codes up to which 16 bands of 16 bits with radius 1 are quickest; beyond, 11 of 23 or 24 bits."""
 _BLOCK = 1 << 20
 _RANGES = 64
+
+
+def cut(codes: int) -> int:
+    """Number of bands: 16 of 16 bits are quickest up to two million codes, 11 of 23 or 24 beyond."""
+    return 16 if codes <= 2_000_000 else 11
 
 
 class Bands:
     """How codes are cut for a number of stored codes and a radius, and what to flip in each key."""
 
     def __init__(self, codes: int, radius: int) -> None:
-        bands = 16 if codes <= _MANY else 11
+        bands = cut(codes)
         narrow, wide = divmod(256, bands)
         self.radius = radius
         self.widths = np.full(bands, narrow, dtype=np.int64)
