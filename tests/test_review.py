@@ -314,6 +314,16 @@ def test_the_graph_has_places_and_is_the_same_twice(desk: TestClient, case: Case
     assert any(e["kind"] == "invite" for e in json(desk, "/graph.json")["edges"])
 
 
+def test_a_private_chat_is_called_by_its_two_sides(desk: TestClient, case: Case) -> None:
+    (chat,) = json(desk, "/threads?form=private")["list"]["rows"]
+    assert chat["title"] == f"Token 000 and {HOSTILE}" and len(chat["members"]) == 2
+    assert {n["kind"] for n in json(desk, f"/graph.json?thread={chat['id']}")["nodes"]} == {
+        "group",
+        "person",
+    }
+    assert desk.get(f"/thread/{chat['id']}").status_code == 200
+
+
 def test_overview_counts_what_is_there(desk: TestClient, case: Case) -> None:
     figures = json(desk, "/")["figures"]
     store = case.store

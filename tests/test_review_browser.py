@@ -165,6 +165,7 @@ def test_the_window_moves_over_the_whole_queue(browser: Any, base: str) -> None:
         press(browser, Keys.PAGE_DOWN)
         before = here
         here = until(lambda before=before: now_at(browser) > before and now_at(browser))
+        until(lambda: browser.find_element("id", "field").get_attribute("aria-busy") == "false")
         seen |= set(tiles(browser))
     assert len(seen) == count
     press(browser, Keys.HOME)

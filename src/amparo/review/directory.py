@@ -175,11 +175,12 @@ class Directory:
                 group.invites += 1
 
     def _sides(self, chat: Group) -> str:
-        """The two sides of a private chat by name; "" for other threads."""
+        """Takes the two sides of a private chat for its members; their names, "" for other threads."""
         if chat.form != "private":
             return ""
         handles = chat.handle.split("|")
         sides = [self.person(make_id("account", chat.service, h)) for h in handles]
+        chat.members |= {side.id for side in sides if side is not None}
         return " and ".join(
             (side.name or side.number) if side is not None else handle
             for side, handle in zip(sides, handles, strict=True)

@@ -51,7 +51,7 @@ def chosen(
         if centre is None:
             raise HTTPException(404, "This case holds no such thread.")
         people = [directory.people[a] for a in centre.members]
-        ids = {g for p in people for g in p.groups}
+        ids = {centre.id} | {g for p in people for g in p.groups}
     elif account:
         person = directory.person(account)
         if person is None:

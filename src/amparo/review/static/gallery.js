@@ -1,7 +1,8 @@
 /** The gallery: a screenful of tiles over the queue, moved and graded from the keyboard. */
 import { number } from "./api.js";
 import { Grader } from "./grade.js";
-import { cover, reveal, watch } from "./reveal.js";
+import { cover, reveal } from "./reveal.js";
+import { build, paint } from "./tile.js";
 import { QueueWindow } from "./window.js";
 
 const TILE = { width: 142, height: 162, gap: 10 };
@@ -31,6 +32,7 @@ let focus = 0;
 let anchor = 0;
 let top_ = 0;
 let pressed = 0;
+let moving = 0;
 /** @type {AbortController | null} */
 let looking = null;
 let lookTimer = 0;
@@ -59,63 +61,12 @@ function measure() {
   grid.style.setProperty("--columns", String(columns));
 }
 
-/** @param {string} name @param {string} [className] @param {string} [text] */
-function make(name, className = "", text = "") {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
-
-/** @param {import("./window.js").Tile} tile */
-function build(tile) {
-  const box = make("div", "tile");
-  box.dataset.id = tile.id;
-  box.setAttribute("role", "gridcell");
-  const veil = make("div", "veil");
-  veil.dataset.content = tile.id;
-  const none = make("span", "none", tile.known === "alert" ? "known\nnot shown" : "no preview");
-  none.hidden = tile.known !== "alert";
-  veil.append(none);
-  if (tile.known !== "alert") {
-    // Known material is not even loaded before somebody asks for it.
-    const image = document.createElement("img");
-    image.alt = "";
-    image.decoding = "async";
-    image.src = `/thumb/${tile.id}`;
-    veil.prepend(image);
-    watch(image);
-  }
-  const corner = make("div", "corner");
-  if (tile.known) corner.append(make("span", `tag ${tile.known}`, `known: ${tile.known}`));
-  if (tile.mime.startsWith("video/")) corner.append(make("span", "tag", "video"));
-  const foot = make("div", "foot");
-  const copies = make("span", "", tile.files === 1 ? "1 file" : `${number(tile.files)} files`);
-  copies.title = `${tile.contents} contents, ${tile.files} files on ${tile.exhibits} exhibits`;
-  if (tile.exhibits > 1) copies.textContent += ` · ${tile.exhibits} ex.`;
-  foot.append(make("span", "grade"), copies);
-  box.append(veil, corner, foot);
-  paint(box, tile.code, "");
-  return box;
-}
-
-/** @param {HTMLElement} box @param {string} code @param {string} state */
-function paint(box, code, state) {
-  const category = byCode.get(code);
-  box.dataset.tone = category?.tone ?? "";
-  const words = /** @type {HTMLElement} */ (box.querySelector(".grade"));
-  words.textContent = category ? category.name : code;
-  words.title = category ? `${code} · ${category.name}` : "";
-  box.classList.toggle("pending", state === "pending");
-  box.classList.toggle("refused", state === "refused");
-}
-
 /** @param {string} content @param {string} code @param {string} state */
 function showGrade(content, code, state) {
   const tile = queue.tiles.find((t) => t.id === content);
   if (tile) tile.code = code;
   const box = element(content);
-  if (box) paint(box, code, state);
+  if (box) paint(box, code, byCode.get(code), state);
   if (state === "saved" && tileAt(focus)?.id === content) look();
 }
 
@@ -134,7 +85,7 @@ function draw() {
   const held = [...grid.children].map((child) => /** @type {HTMLElement} */ (child).dataset.id);
   if (held.join() !== shown.map((tile) => tile.id).join()) {
     cover();
-    grid.replaceChildren(...shown.map((tile) => element(tile.id) ?? build(tile)));
+    grid.replaceChildren(...shown.map((tile) => element(tile.id) ?? build(tile, byCode.get(tile.code))));
   }
   select();
   part("here").textContent = number(queue.total ? focus + 1 : 0);
@@ -182,6 +133,8 @@ async function move(rank, extend = false) {
   if (next !== focus) cover();
   focus = next;
   if (!extend) anchor = focus;
+  moving++;
+  field.ariaBusy = "true";
   try {
     // Keys come faster than answers: only the answer to the latest move is drawn.
     if (queue.total && !tileAt(focus) && !(await queue.jump(focus))) return;
@@ -190,6 +143,9 @@ async function move(rank, extend = false) {
     while (await queue.around(top_ - queue.first, top_ + rows * columns - queue.first)) draw();
   } catch (error) {
     say(/** @type {Error} */ (error).message);
+  } finally {
+    moving--;
+    field.ariaBusy = String(moving > 0);
   }
 }
 

@@ -2,6 +2,7 @@
 import { number, read } from "./api.js";
 
 const COLOURS = { group: "#dfb97f", person: "#7f93ab", first: "#e0958a", focus: "#f2f4f7" };
+/** @type {Record<string, string>} */
 const LINES = { member: "#2f3338", admin: "#62553a", invite: "#6d8fb5" };
 
 /**
@@ -69,7 +70,7 @@ function draw(box, drawing) {
       return graph.hasExtremity(id, over) ? { ...data, color: "#8fa3ba" } : { ...data, hidden: true };
     },
   });
-  drawn.on("enterNode", ({ node }) => {
+  drawn.on("enterNode", (/** @type {{node: string}} */ { node }) => {
     over = node;
     near = new Set(graph.neighbors(node));
     box.style.cursor = "pointer";
@@ -80,7 +81,7 @@ function draw(box, drawing) {
     box.style.cursor = "";
     drawn.refresh();
   });
-  drawn.on("clickNode", ({ node }) => {
+  drawn.on("clickNode", (/** @type {{node: string}} */ { node }) => {
     const kind = graph.getNodeAttribute(node, "kind") === "group" ? "thread" : "account";
     location.assign(`/${kind}/${node}`);
   });
