@@ -79,6 +79,19 @@ def test_a_failed_opening_lets_go_of_the_lock(tmp_path: Path) -> None:
     Case.open(path, write=True).close()
 
 
+def test_a_making_cut_short_is_made_again_and_a_case_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "x.amparo"
+    path.mkdir()
+    (path / "case.db").touch()
+    Case.create(path, "x").close()
+    (path / "case.toml").unlink()
+    with Case.create(path, "again") as case:
+        case.store.put([FILE])
+    (path / "case.toml").unlink()
+    with pytest.raises(FileExistsError, match="holds a case"):
+        Case.create(path, "third")
+
+
 def test_a_case_may_lie_on_a_server(tmp_path: Path) -> None:
     with Case.create(tmp_path / "x.amparo", "x", store=new_database()) as case:
         case.store.put([FILE])
@@ -145,8 +158,9 @@ def test_thumbnails_are_read_by_many_threads(tmp_path: Path) -> None:
     with pytest.raises(StoreRefused):
         again.put_many([("x", b"")])
     again.close()
-    with pytest.raises(FileNotFoundError):
-        Blobs(tmp_path / "none.db", readonly=True)
+    gone = Blobs(tmp_path / "none.db", readonly=True)
+    assert gone.get("5") is None and not (tmp_path / "none.db").exists()
+    gone.close()
 
 
 READ = """

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from amparo.model import KINDS
 from amparo.store.backend import StoreRefused
 from amparo.store.store import Store
 from amparo.store.text import clean
@@ -130,7 +131,7 @@ class Case:
         writer = _lock(path)
         try:
             (path / "derived").mkdir(exist_ok=True)
-            made = Store.create(store or path / "case.db")
+            made = Store.create(store) if store else _database(path / "case.db")
             config = CaseConfig(name, scheme=scheme, store=store)
             # The settings last: a folder without them is no case yet.
             write_config(path / "case.toml", config)
@@ -151,6 +152,8 @@ class Case:
         config = read_config(path / "case.toml")
         writer = _lock(path) if write else None
         try:
+            if write:
+                (path / "derived").mkdir(exist_ok=True)
             store = Store.open(config.store or path / "case.db", readonly=not write)
             thumbs = Blobs(path / "thumbs.db", readonly=not write)
             return cls(path, config, store, thumbs, writer)
@@ -172,6 +175,18 @@ class Case:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _database(path: Path) -> Store:
+    """A new database, or the empty one that a making cut short left behind."""
+    try:
+        return Store.create(path)
+    except FileExistsError:
+        left = Store.open(path)
+    if left.head().sequence or any(left.tally(kind)[""] for kind in KINDS.values()):
+        left.close()
+        raise FileExistsError(f"{path} holds a case, but its case.toml is gone: put that back")
+    return left
 
 
 def _lock(path: Path) -> int:

@@ -73,11 +73,15 @@ class Store(Audited):
         FileExistsError when one is there already.
         """
         backend = _backend(where, readonly=False)
-        with backend.writing(durable=True) as connection:
-            if META.name in backend.tables(connection):
-                raise FileExistsError(f"there is a case database at {_shown(where)} already")
-            backend.build(connection)
-            migrations.stamp(connection)
+        try:
+            with backend.writing(durable=True) as connection:
+                if META.name in backend.tables(connection):
+                    raise FileExistsError(f"there is a case database at {_shown(where)} already")
+                backend.build(connection)
+                migrations.stamp(connection)
+        except FileExistsError:
+            backend.close()
+            raise
         return cls(backend)
 
     @classmethod
@@ -206,10 +210,11 @@ class Store(Audited):
         with self._backend.writing(durable=True) as connection:
             return ledger.append(self._backend, connection, action)
 
-    def mark(self, mark: Mark, action: Action) -> int:
-        """Keep a person's judgement with its action, durably; the action's sequence."""
+    def mark(self, marks: Mark | Sequence[Mark], action: Action) -> int:
+        """Keep a person's judgements with their action, durably; the action's sequence."""
+        given = (marks,) if isinstance(marks, Mark) else marks
         with changing(self._backend, durable=True) as changes:
-            changes.add((mark,), action.kind)
+            changes.add(given, action.kind)
             return ledger.append(self._backend, changes.connection, action)
 
     def remove(self, kind: type[Record], ids: Iterable[Id], action: Action) -> int:

@@ -14,17 +14,16 @@ from amparo.store.sqlite import BUSY_MS, WAL_LIMIT, reading_mode
 class Blobs:
     """Key to bytes. Safe to use from several threads.
 
-    ``readonly``: FileNotFoundError when there is no such file.
+    ``readonly``: a file that is not there is an empty one, since it can be rebuilt.
     """
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
-        if readonly and not path.is_file():
-            raise FileNotFoundError(f"no pictures at {path}")
-        mode = reading_mode(path) if readonly else "mode=rwc"
         self._readonly = readonly
         self._lock = threading.Lock()
+        absent = readonly and not path.is_file()
+        mode = reading_mode(path) if readonly else "mode=rwc"
         self._connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{mode}",
+            "file::memory:" if absent else f"{path.absolute().as_uri()}?{mode}",
             uri=True,
             check_same_thread=False,
             isolation_level=None,
@@ -33,13 +32,14 @@ class Blobs:
         self._connection.execute("PRAGMA mmap_size=0")
         if readonly:
             self._connection.execute("PRAGMA wal_autocheckpoint=0")
-            return
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS blob (key TEXT PRIMARY KEY, data BLOB NOT NULL)"
-        )
+        else:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        if absent or not readonly:
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS blob (key TEXT PRIMARY KEY, data BLOB NOT NULL)"
+            )
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Keep these in one transaction; a key that is there gets the new bytes."""
