@@ -103,7 +103,7 @@ def findings(case: Case) -> dict[str, object]:
     )
 
     store, n = case.store, totals(case.store)
-    known = {content for (content,) in store.columns(KnownMatch, "content")}
+    known = {c for c, use in store.columns(KnownMatch, "content", "use") if use != "listed"}
     stacks = {stack for (stack,) in store.columns(StackMember, "stack")}
     unknown = {
         stack

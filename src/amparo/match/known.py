@@ -27,6 +27,7 @@ import numpy as np
 
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
+from amparo.match.categories import use_of
 from amparo.match.entries import EMPTY, MATCHED, WIDTH, Reading, Stated, as_text
 from amparo.match.lists import read_text
 from amparo.match.sorting import ArrayWriter, Sorter
@@ -275,7 +276,7 @@ def remove_set(folder: Path, id: Id) -> None:
     shutil.rmtree(gone)
 
 
-@deriver("known", stage="match", version=1, reads=(Content, KnownSet), makes=(KnownMatch,))
+@deriver("known", stage="match", version=2, reads=(Content, KnownSet), makes=(KnownMatch,))
 def known(view: View, folder: Path) -> Iterator[KnownMatch]:
     """Which contents stand in a known-hash set, by which hash and under which category.
 
@@ -306,7 +307,7 @@ def known(view: View, folder: Path) -> Iterator[KnownMatch]:
                             content=content,
                             known_set=record.id,
                             algorithm=algorithm,
-                            use=record.use,
+                            use=use_of(record.use, record.scheme, code),
                             scheme=record.scheme,
                             code=code,
                         )

@@ -54,6 +54,7 @@ class KnownMatch(Record):
     known_set: Id
     algorithm: str
     use: str
+    """``alert``, ``ignore``, or ``listed`` where the entry's own category says neither."""
     scheme: str = ""
     code: str = ""
     """Category code under ``scheme``; "" where the list gives none."""

@@ -112,7 +112,8 @@ def known(case: Comparison) -> Measure:
     """Contents that stand in a known set, by its use."""
     rows = case.rows("SELECT sha256, kind FROM known")
     truth = {(content_of(sha256), kind) for sha256, kind in rows}
-    return case.tally("known").sets(truth, set(case.view.columns(KnownMatch, "content", "use")))
+    stated = set(case.view.columns(KnownMatch, "content", "use"))
+    return case.tally("known").sets(truth, {row for row in stated if row[1] != "listed"})
 
 
 def files(case: Comparison) -> Measure:

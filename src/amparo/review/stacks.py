@@ -191,7 +191,7 @@ def known_of(case: Case, stack_of: dict[Id, int], contents: Ints) -> Ints:
             continue
         if use == "alert":
             known[stack] = 1
-        else:
+        elif use == "ignore":
             ignored.setdefault(stack, set()).add(content)
     for stack, some in ignored.items():
         if not known[stack] and len(some) >= contents[stack]:
