@@ -90,7 +90,16 @@ def packed(value: Any) -> bytes:
     return bytes(msgpack.packb(value))
 
 
-ROW = ["message", ["EX", "FI", "m", 1, None, None, "live", "", None], "t", "k", "s", False, None, None]
+ROW = [
+    "message",
+    ["EX", "FI", "m", 1, None, None, "live", "", None],
+    "t",
+    "k",
+    "s",
+    False,
+    None,
+    None,
+]
 ROW += ["text", "", "", None, False, None]
 
 
