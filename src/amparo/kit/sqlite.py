@@ -87,21 +87,11 @@ class Database:
             except sqlite3.DatabaseError as e:
                 self.notes.append(f"{_shown(table)}: {e}")
                 info = []
-            self._columns[key] = [str(row[1]) for row in info], self._row_number(name, info)
+            self._columns[key] = (
+                [str(row[1]) for row in info],
+                _row_number(self._connection, name, info),
+            )
         return self._columns[key]
-
-    def _row_number(self, name: str, info: list[Row]) -> str:
-        taken = {str(row[1]).lower() for row in info}
-        hidden = next((n for n in _ROWID_NAMES if n not in taken), "")
-        keys = [row for row in info if row[5]]
-        try:
-            if hidden:
-                self._connection.execute(f"SELECT {hidden} FROM {name} NOT INDEXED LIMIT 0")
-        except sqlite3.DatabaseError:
-            return ""  # WITHOUT ROWID
-        if len(keys) == 1 and str(keys[0][2]).upper() == "INTEGER":
-            return _quoted(str(keys[0][1]))
-        return hidden
 
     def rows(self, table: str, wanted: Sequence[str], by: str = "") -> Iterator[Row]:
         """``(rowid, *wanted)`` of every row that can be read; None for columns that are not there.
@@ -141,21 +131,22 @@ class Database:
         query = f"{select} WHERE {rowid} >= ? ORDER BY {rowid}"
         start, gaps, error = _LEAST, [], ""
         for _ in range(_MOST_GAPS):
-            last: int | None = None
+            last = _LEAST - 1
             failed = ""
             try:
                 for row in self._connection.execute(query, (start,)):
-                    if last is not None and row[0] <= last:
+                    number = row[0]
+                    if number <= last:
                         failed = "rows come round again"
                         break
-                    last = row[0]
+                    last = number
                     yield row
             except sqlite3.DatabaseError as e:
                 failed = str(e)
             if not failed:
                 break
             error = failed
-            floor = max(start - 1, -1) if last is None else last
+            floor = max(start - 1, -1) if last < _LEAST else last
             # The row before the damage is lost with the failing step, so it is asked for once more.
             behind = None if self._late() else self._behind(query, floor)
             if not behind:
@@ -265,6 +256,21 @@ def structure_names(source: Source) -> tuple[str, ...]:
         if len(names) > _MOST_NAMES:
             break
     return tuple(sorted(names[:_MOST_NAMES]))
+
+
+def _row_number(connection: sqlite3.Connection, name: str, info: list[Row]) -> str:
+    """The name of a table's row number; "" for a table without."""
+    taken = {str(row[1]).lower() for row in info}
+    hidden = next((n for n in _ROWID_NAMES if n not in taken), "")
+    keys = [row for row in info if row[5]]
+    try:
+        if hidden:
+            connection.execute(f"SELECT {hidden} FROM {name} NOT INDEXED LIMIT 0")
+    except sqlite3.DatabaseError:
+        return ""  # WITHOUT ROWID
+    if len(keys) == 1 and str(keys[0][2]).upper() == "INTEGER":
+        return _quoted(str(keys[0][1]))
+    return hidden
 
 
 def text(value: Any) -> str:
