@@ -132,3 +132,16 @@ def test_the_number_of_links_is_bounded() -> None:
     assert len(got.of(Lead)) == 50_000 and got.warnings == [
         "more than 50000 different links: the rest was not read"
     ]
+
+
+def test_of_data_made_by_programs_only_invitations_and_numbers_are_told() -> None:
+    links = f"https://example.org/a https://wa.me/447700900077 chat.whatsapp.com/{CODE}"
+    for data, told in (
+        (f'{{"a": "{links}"}}', 2),
+        (f"\ufeff[\n'{links}']", 2),
+        (f"<?xml version='1.0'?><map><string>{links}</string></map>", 2),
+        (f"<?xml version='1.0'?><html>{links}</html>", 3),
+        (f"<p>{links}</p>", 3),
+        (links, 3),
+    ):
+        assert len(parse_bytes(web_page, data.encode()).of(Lead)) == told, data

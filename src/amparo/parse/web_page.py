@@ -31,12 +31,17 @@ _TAGS = re.compile(r"<[^<>]{0,2000}>|\s+")
     mimes=("text/*", "application/xhtml+xml", "application/xml", "application/json"),
 )
 def web_page(source: Source, found: Found) -> Iterator[Record | Warn]:
-    """Which links stand in a page or note: invitations to groups, web addresses."""
+    """Which links stand in a page or note: invitations to groups, web addresses.
+
+    Of data made by programs (JSON, XML that is no page) only invitations and numbers are told: their
+    web addresses are a program's, by the thousand.
+    """
     people = People(found)
     people.fresh()
+    by_people = not _made_by_programs(source.stream().read(1024))
     known: set[tuple[str, str]] = set()
     for offset, length, form, value, phone, around in _links(source):
-        if (form, value) in known:
+        if (form, value) in known or not (by_people or phone or form == "whatsapp_invite"):
             continue
         known.add((form, value))
         if len(known) > _MOST:
@@ -46,6 +51,11 @@ def web_page(source: Source, found: Found) -> Iterator[Record | Warn]:
         yield from people.fresh()
         at = found.bytes(offset, length)
         yield Lead(at=at, form=form, value=value, account=account, text=around)
+
+
+def _made_by_programs(head: bytes) -> bool:
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    return head.startswith((b"{", b"[")) or (head.startswith(b"<?xml") and b"<html" not in head)
 
 
 def _links(source: Source) -> Iterator[tuple[int, int, str, str, str, str]]:
