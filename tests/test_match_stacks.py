@@ -149,6 +149,7 @@ def test_every_member_lies_by_its_nearest_centre(indexed: bool, monkeypatch: Any
     if indexed:
         monkeypatch.setattr(near, "_FEW", 1)
         monkeypatch.setattr(near, "_QUICK_PAIRS", 0)
+        monkeypatch.setattr(near, "_QUICKER_PAIRS", 0)
         monkeypatch.setattr("amparo.match.stacks._HITS_AT_ONCE", 50)
     codes, forms = clustered(600, 2)
     rows = np.arange(0, 600, 2)

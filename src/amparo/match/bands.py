@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -37,10 +37,9 @@ def cut(codes: int) -> int:
 
 
 class Bands:
-    """How codes are cut for a number of stored codes and a radius, and what to flip in each key."""
+    """How 256 bits are cut into so many bands, and what to flip in each key for a radius."""
 
-    def __init__(self, codes: int, radius: int) -> None:
-        bands = cut(codes)
+    def __init__(self, bands: int, radius: int) -> None:
         narrow, wide = divmod(256, bands)
         self.radius = radius
         self.widths = np.full(bands, narrow, dtype=np.int64)
@@ -80,6 +79,16 @@ class Bands:
         return radii, masks, ends
 
 
+@cache
+def _bands(number: int, radius: int) -> Bands:
+    return Bands(number, radius)
+
+
+def bands_for(codes: int, radius: int) -> Bands:
+    """The bands for this many stored codes."""
+    return _bands(cut(codes), radius)
+
+
 class Postings(NamedTuple):
     """The posting lists of all bands: ``starts`` (one flat array) and ``posts`` uint32[b, n]."""
 
@@ -91,7 +100,7 @@ class Postings(NamedTuple):
         """Posting lists of ``codes`` in arrays that ``empty(shape, dtype)`` makes."""
         from amparo.match.compiled import banding
 
-        bands = Bands(len(codes), 0)
+        bands = bands_for(len(codes), 0)
         made = empty((bands.starts,), np.uint32), empty((len(bands), len(codes)), np.uint32)
         starts, posts = (np.asarray(array) for array in made)
         starts[:] = 0
@@ -104,7 +113,7 @@ class Postings(NamedTuple):
         """Query by query: for single pictures."""
         from amparo.match.compiled import banding
 
-        bands = Bands(len(codes), radius)
+        bands = bands_for(len(codes), radius)
         how = (bands.first, bands.offsets, bands.widths, bands.words, *bands.tried, radius)
         return lambda queries, counts, out: int(
             banding.probe(queries, codes, *self, *how, counts, out)
@@ -135,7 +144,7 @@ def _in_order(codes: Codes, bands: Bands, band: int) -> _Order:
 
 def join_pairs(codes: Codes, radius: int) -> list[Found]:
     """Every pair within ``radius``, once, lower row first."""
-    bands = Bands(len(codes), radius)
+    bands = bands_for(len(codes), radius)
     counts = np.zeros(len(codes), dtype=np.int64)
     found = []
     for band in range(len(bands)):
@@ -151,7 +160,7 @@ def join_many(
 
     With ``keep`` false the hits are only counted, into ``counts``.
     """
-    bands = Bands(len(codes), radius)
+    bands = bands_for(len(codes), radius)
     found = []
     for band in range(len(bands)):
         posts = np.asarray(postings.posts[band])

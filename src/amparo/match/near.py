@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amparo.match.bands import (
-    Bands,
     Codes,
     Found,
     Postings,
     Search,
     all_found,
+    bands_for,
     flat_search,
     in_parallel,
     join_many,
@@ -39,6 +40,8 @@ _FEW = 4096
 """Codes below which no index is made."""
 _QUICK_PAIRS = 1 << 24
 """Comparisons that numpy does in less time than numba takes to start (about half a second)."""
+_QUICKER_PAIRS = 1 << 16
+"""Comparisons that numpy does sooner than the compiled loops do once they are there."""
 _CHUNK = 2048
 _AT_ONCE = 16
 """From one query per this many stored codes, all are searched together, in the order of their keys."""
@@ -111,7 +114,7 @@ class NearIndex:
         postings = None
         if len(codes) >= _FEW:
             postings = Postings(_mapped(path / "starts.npy"), _mapped(path / "posts.npy"))
-            bands = Bands(len(codes), RADIUS)
+            bands = bands_for(len(codes), RADIUS)
             shapes = (bands.starts,), (len(bands), len(codes))
             if (postings.starts.shape, postings.posts.shape) != shapes:
                 raise ValueError(f"{path} is a damaged near index: build it again")
@@ -177,7 +180,7 @@ class NearIndex:
     def _joinable(self, queries: Codes, radius: int) -> Postings | None:
         """The posting lists when there are queries enough to search them all together."""
         pairs = len(queries) * len(self._codes)
-        many = len(queries) * _AT_ONCE >= len(self._codes) and pairs > _QUICK_PAIRS
+        many = len(queries) * _AT_ONCE >= len(self._codes) and not _quick(pairs)
         return self._postings if many and radius <= RADIUS else None
 
     def _searches(self, queries: int, radius: int, joined: bool) -> list[tuple[Search, int]]:
@@ -189,7 +192,7 @@ class NearIndex:
         ):
             if not len(codes) or (joined and not offset):
                 continue
-            quick = queries * len(codes) <= _QUICK_PAIRS
+            quick = _quick(queries * len(codes))
             if postings is not None and not quick and radius <= RADIUS:
                 parts.append((postings.search(codes, radius), offset))
             else:
@@ -208,7 +211,7 @@ def flat(queries: Codes, codes: Codes, radius: int = RADIUS) -> Hits:
 def pairs(codes: Codes, radius: int = RADIUS) -> Hits:
     """Every pair of codes within ``radius``, once: (i, j, distance) with i < j, in that order."""
     codes = _rows(codes)
-    quick = len(codes) ** 2 // 2 <= _QUICK_PAIRS
+    quick = _quick(len(codes) ** 2 // 2)
     if not quick and radius <= RADIUS:
         return _hits(join_pairs(codes, radius))
 
@@ -223,6 +226,12 @@ def pairs(codes: Codes, radius: int = RADIUS) -> Hits:
         return hits
 
     return _hits(in_parallel(above, -(-len(codes) // _CHUNK)))
+
+
+def _quick(pairs: int) -> bool:
+    """Whether so many comparisons are best left to numpy."""
+    started = "amparo.match.compiled.banding" in sys.modules
+    return pairs <= (_QUICKER_PAIRS if started else _QUICK_PAIRS)
 
 
 def _rows(codes: Codes) -> Codes:
