@@ -508,6 +508,24 @@ def test_every_content_is_looked_up_in_every_set(tmp_path: Path) -> None:
     assert all(isinstance(m, KnownMatch) for m in known(view, derived))
 
 
+@pytest.mark.parametrize(
+    ("use", "codes", "want"),
+    [
+        ("ignore", (0, 1), "listed"),
+        ("ignore", (0, 5), "ignore"),
+        ("alert", (0, 1), "alert"),
+        ("alert", (0, 5), "listed"),
+    ],
+)
+def test_of_two_categories_the_graver_counts(
+    tmp_path: Path, use: str, codes: tuple[int, int], want: str
+) -> None:
+    media = [{"MD5": h("md5", "a"), "Category": c} for c in codes]
+    file, _ = make(tmp_path, vics(*media), use)
+    view = Rows(content("a"), file.record)
+    assert [m.use for m in known(view, tmp_path / "derived")] == [want]
+
+
 def test_a_set_that_is_not_compiled_is_an_error_that_names_it(tmp_path: Path) -> None:
     record = KnownSet(name="Partner list", edition="0" * 64, use="alert")
     with pytest.raises(FileNotFoundError, match="Partner list"):

@@ -13,10 +13,14 @@ _GRADED_AS_ABUSE = frozenset({"1", "2"})
 
 
 def use_of(use: str, scheme: str, code: str) -> str:
-    """``alert``, ``ignore`` or ``listed`` (it stands in the list, which by itself says nothing)."""
+    """``alert``, ``ignore`` or ``listed`` (it stands in the list, which by itself says nothing).
+
+    ``code`` may be several, ``0|1``, where a list contradicts itself: the graver one counts.
+    """
+    codes = set(code.split("|"))
     if scheme.startswith("VICS"):
-        if use == "alert" and code in _NOT_GRADED_OR_NOT_PERTINENT:
+        if use == "alert" and codes <= _NOT_GRADED_OR_NOT_PERTINENT:
             return "listed"
-        if use == "ignore" and code in _GRADED_AS_ABUSE:
+        if use == "ignore" and codes & _GRADED_AS_ABUSE:
             return "listed"
     return use
