@@ -78,7 +78,8 @@ def test_every_format_gives_the_same_hash(form: str) -> None:
     assert distance(got.prints["pdq"].value, sound.prints["pdq"].value) <= 31
     assert len(got.prints["pdq8"].value) == 256
     assert got.prints["pdq8"].value.startswith(got.prints["pdq"].value)
-    assert got.thumb is not None and (got.thumb.width, got.thumb.height) == (256, 192)
+    shown = (256, 192) if form == "ico" else (214, 160)
+    assert got.thumb is not None and (got.thumb.width, got.thumb.height) == shown
 
 
 def test_large_jpeg_is_decoded_at_a_fraction() -> None:
@@ -162,6 +163,21 @@ def test_adobe_cmyk_jpeg_is_not_inverted() -> None:
     assert got.media is not None and got.media.format == "JPEG"
 
 
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ((100, 80), (100, 80)),
+        ((300, 200), (256, 171)),
+        ((511, 9), (256, 5)),
+        ((513, 400), (171, 134)),
+        ((1000, 750), (250, 188)),
+        ((3, 5000), (1, 250)),
+    ],
+)
+def test_thumbnail_sizes(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    assert thumbnail(Image.new("RGB", size), 256).size == shown
+
+
 def test_see_through_pixels_lie_on_white() -> None:
     clear = Image.new("RGBA", (40, 40), (10, 20, 30, 0))
     assert rgb(clear).getpixel((5, 5)) == (255, 255, 255)
@@ -202,11 +218,11 @@ def test_truncated_files_are_decoded_as_far_as_they_go(form: str) -> None:
     assert got.media is not None and "truncated" in got.media.damaged
     assert got.thumb is not None
     part, whole = (
-        np.frombuffer(t.rgb, np.uint8).reshape(192, 256, 3).astype(int)
+        np.frombuffer(t.rgb, np.uint8).reshape(160, 214, 3).astype(int)
         for t in (got.thumb, Looked(data).thumb)
         if t is not None
     )
-    kept = np.s_[-100:] if form == "bmp" else np.s_[:100]  # BMP begins at the bottom
+    kept = np.s_[-80:] if form == "bmp" else np.s_[:80]  # BMP begins at the bottom
     assert np.abs(part[kept] - whole[kept]).mean() < 3
     assert np.abs(part - whole).mean() > 5
 
@@ -307,9 +323,9 @@ def test_thumbnails_are_encoded_only_when_they_add_up() -> None:
     thumb = Looked(saved(scene(), "png")).thumb
     assert thumb is not None
     made = Image.open(io.BytesIO(encode(thumb)))
-    assert made.format == "WEBP" and made.size == (256, 192)
+    assert made.format == "WEBP" and made.size == (214, 160)
     difference = np.asarray(made.convert("RGB")).astype(int) - np.asarray(
-        scene().resize((256, 192))
+        scene().resize((214, 160))
     )
     assert np.abs(difference).mean() < 6
     for bad in (

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 
 from amparo.kit.mime import HEAD, sniff
 from amparo.model import Content, File, Id, Problem, make_id, path_bytes, path_text
@@ -29,6 +29,8 @@ DEEPEST = 2048
 
 Progress = Callable[[int, int], None]
 """Called with (files finished, bytes read) since the last call; never twice at once."""
+
+_OWN = local()  # each thread's one block of memory
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -265,7 +267,9 @@ def _agree(fd: int, progress: Progress) -> tuple[Content | None, int]:
 def _read(fd: int, hashes: list[hashlib._Hash], head: bytearray, progress: Progress) -> int:
     """Feed a whole file to the hashes in blocks and its beginning to ``head``; its size in bytes."""
     size, most = 0, os.fstat(fd).st_size + (64 << 20)
-    buffer = memoryview(bytearray(min(BLOCK, most)))
+    if not hasattr(_OWN, "buffer"):
+        _OWN.buffer = memoryview(bytearray(BLOCK))
+    buffer = _OWN.buffer
     while count := os.preadv(fd, [buffer], size):
         for one in hashes:
             one.update(buffer[:count])

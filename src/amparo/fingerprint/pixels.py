@@ -50,16 +50,19 @@ def _deep(image: Image.Image) -> Image.Image:
 
 
 def thumbnail(image: Image.Image, longest: int) -> Image.Image:
-    """A smaller RGB copy with the longer side at most ``longest``, averaged, never enlarged."""
+    """A smaller RGB copy, averaged, never enlarged: the longer side at most ``longest``.
+
+    What is at least twice as large is cut by a whole number, which takes half the time and leaves no
+    less than two thirds of ``longest``; what is not, exactly to ``longest``.
+    """
     if image.mode in ("P", "PA", "1", "RGBX", "YCbCr", "HSV"):
         image = rgb(image)
     elif image.mode in (*_DEEP, "LAB"):
         width, height = image.size
         most = max(1.0, max(width, height) / 1024)
         image = rgb(image.resize((max(1, int(width / most)), max(1, int(height / most))), 0))
-    factor = max(image.size) // longest
-    if factor > 1:
-        image = image.reduce(factor)
+    if max(image.size) >= 2 * longest:
+        image = image.reduce(-(-max(image.size) // longest))
     scale = longest / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

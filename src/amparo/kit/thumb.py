@@ -24,8 +24,8 @@ def encode(thumb: Thumb, longest: int = LONGEST) -> bytes:
     if len(thumb.rgb) != width * height * 3:
         raise ValueError(f"thumbnail of {len(thumb.rgb)} bytes for {width} x {height} pixels")
     out = io.BytesIO()
-    # method 0..6 trades time for size: 2 takes a third of the time of the usual 4.
+    # method 0 takes a quarter of the time of the usual 4, for a quarter more bytes.
     image = Image.frombytes("RGB", (width, height), thumb.rgb)
     image.thumbnail((longest, longest))
-    image.save(out, "WEBP", quality=QUALITY, method=2)
+    image.save(out, "WEBP", quality=QUALITY, method=0)
     return out.getvalue()
