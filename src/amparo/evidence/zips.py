@@ -19,6 +19,7 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
+_LONGEST_ENTRY = _CENTRAL.size + 3 * 65535
 _UNIX = (3, 19)
 """Systems (APPNOTE 4.4.2) whose external attributes carry a Unix mode: Unix and macOS."""
 
@@ -96,9 +97,15 @@ def entries(stream: BinaryIO, size: int) -> Iterator[Entry | Warn]:
     found = directory(stream, size)
     seen, reach = 0, 0
     if found is not None:
-        at, stop = found.start, found.start + found.size
-        while at < stop:
-            entry = _central(stream, at, found.shift)
+        stop = found.start + found.size
+        window, at = b"", 0
+        base = found.start
+        while base + at < stop:
+            # A large window, because between two entries their bytes are read from elsewhere.
+            if len(window) - at < _LONGEST_ENTRY and base + len(window) < stop:
+                base, at = base + at, 0
+                window = read_at(stream, base, min(stop - base, 1 << 20))
+            entry = _central(window, at, found.shift)
             if entry is None:
                 yield Warn(
                     f"the zip's directory breaks off after {seen} of {found.entries} entries"
@@ -124,13 +131,15 @@ def entries(stream: BinaryIO, size: int) -> Iterator[Entry | Warn]:
         raise ValueError("no entry of a zip could be read")
 
 
-def _central(stream: BinaryIO, at: int, shift: int) -> tuple[Entry, int] | None:
-    head = read_at(stream, at, _CENTRAL.size)
-    if len(head) < _CENTRAL.size or head[:4] != b"PK\x01\x02":
+def _central(window: bytes, at: int, shift: int) -> tuple[Entry, int] | None:
+    """The entry at a place in a piece of the directory, and where the next one begins."""
+    if len(window) < at + _CENTRAL.size or window[at : at + 4] != b"PK\x01\x02":
         return None
-    (_, made, _, flags, method, time, date, crc, packed, size, *lengths) = _CENTRAL.unpack(head)
+    (_, made, _, flags, method, time, date, crc, packed, size, *lengths) = _CENTRAL.unpack_from(
+        window, at
+    )
     n, x, c, _, _, external, header = lengths
-    rest = stream.read(n + x)
+    rest = window[at + _CENTRAL.size : at + _CENTRAL.size + n + x]
     if len(rest) < n + x:
         return None
     extra = dict(_extras(rest[n:]))

@@ -69,6 +69,10 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"!BDN", "application/vnd.ms-outlook-pst"),
 )
 
+_BY_FIRST: dict[bytes, list[tuple[bytes, str]]] = {}
+for _prefix, _mime in _PREFIXES:
+    _BY_FIRST.setdefault(_prefix[:1], []).append((_prefix, _mime))
+
 _HEVC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
 _BRANDS = {
     **dict.fromkeys(_HEVC, "image/heic"),
@@ -107,7 +111,7 @@ def sniff(head: bytes, size: int) -> str:
     """
     if not size:
         return EMPTY
-    for prefix, mime in _PREFIXES:
+    for prefix, mime in _BY_FIRST.get(head[:1], ()):
         if head.startswith(prefix):
             return mime
     return _box(head) or _chunk(head, size) or _sound(head) or _text(head[:HEAD], size) or UNKNOWN
