@@ -11,7 +11,7 @@ import json
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -215,6 +215,24 @@ def hash_container(path: Path, progress: Progress) -> tuple[str, int, int]:
 
     Raises ValueError when no two readings in a row agreed and OSError when it cannot be read.
     """
+    return hash_pieces([path], progress)
+
+
+def hash_pieces(paths: Sequence[Path], progress: Progress) -> tuple[str, int, int]:
+    """:func:`hash_container` over several files as if they were one, in the order given."""
+    before = ""
+    for reading in range(1, READINGS + 1):
+        sha256, size = hashlib.sha256(), 0
+        for path in paths:
+            size += _hash_piece(path, sha256, progress)
+        if sha256.hexdigest() == before:
+            return before, size, reading
+        before = sha256.hexdigest()
+    raise ValueError(f"{paths[0]}: two readings never agreed in {READINGS}")
+
+
+def _hash_piece(path: Path, sha256: hashlib._Hash, progress: Progress) -> int:
+    """Feed one file to the hash and drop it from the page cache; its size in bytes."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOATIME)
     except PermissionError:
@@ -222,17 +240,11 @@ def hash_container(path: Path, progress: Progress) -> tuple[str, int, int]:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(f"{path}: not a regular file")
-        before = ""
-        for reading in range(1, READINGS + 1):
-            sha256 = hashlib.sha256()
-            size = _read(fd, [sha256], bytearray(), progress)
-            if sha256.hexdigest() == before:
-                return before, size, reading
-            before = sha256.hexdigest()
-            _forget(fd)
+        size = _read(fd, [sha256], bytearray(), progress)
+        _forget(fd)
     finally:
         os.close(fd)
-    raise ValueError(f"{path}: two readings never agreed in {READINGS}")
+    return size
 
 
 def _agree(fd: int, progress: Progress) -> tuple[Content | None, int]:

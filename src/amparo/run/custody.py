@@ -7,8 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from amparo.evidence.folder import hash_container, open_file
+from amparo.evidence.folder import hash_pieces, open_file
 from amparo.model import Content, Exhibit, File, Seal, path_bytes
+from amparo.run.exhibits import pieces
 from amparo.run.progress import Progress
 from amparo.store import Case
 
@@ -44,12 +45,12 @@ def check_seals(case: Case, show: Progress) -> list[Checked]:
             continue
         try:
             if seal.method == "container":
-                sha256, _, _ = hash_container(root, show.step)
+                sha256, _, _ = hash_pieces(pieces(exhibit), show.step)
                 reason = "" if sha256 == seal.sha256 else "CHANGED since intake"
             else:
                 reason = _changed_files(case, exhibit, root, show)
-        except OSError as error:
-            reason = f"could not be read: {error.strerror or error}"
+        except (OSError, ValueError) as error:
+            reason = f"could not be read: {getattr(error, 'strerror', None) or error}"
         out.append(Checked(exhibit.number, seal.files, reason))
         show.end()
     return out

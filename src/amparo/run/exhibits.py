@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from amparo.evidence.detect import IMAGES, UNWRAPPED
 from amparo.evidence.folder import open_file
+from amparo.evidence.segments import segments
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Preview, make_id, path_bytes
@@ -22,6 +24,9 @@ from amparo.store import Case
 READERS = "amparo.evidence.readers"
 COMPANIONS = ("-wal", "-journal")
 SQLITE = "application/vnd.sqlite3"
+IMAGE_READERS = "amparo.evidence.image"
+MEMBERS = {"zip": f"{READERS}:zip_member"} | dict.fromkeys(IMAGES, f"{IMAGE_READERS}:image_file")
+"""How a cell finds one file, by the exhibit's form; all others end up as a tar."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,8 @@ class Exhibits:
             )
         locator = json.loads(file.locator)
         locator["companions"] = {suffix: json.loads(f.locator) for suffix, f in beside.items()}
-        container = unwrapped(self._case, exhibit) if exhibit.form == "tar.gz" else root
-        return Reach(
-            lambda: [open_read_only(container)],
-            f"{READERS}:{'zip' if exhibit.form == 'zip' else 'tar'}_member",
-            json.dumps(locator),
-        )
+        reader = MEMBERS.get(exhibit.form, f"{READERS}:tar_member")
+        return Reach(container(self._case, exhibit).open, reader, json.dumps(locator))
 
     def _companions(self, file: File) -> dict[str, File]:
         found = {}
@@ -111,8 +112,28 @@ class Exhibits:
         )
 
 
+def pieces(exhibit: Exhibit) -> list[Path]:
+    """The files an exhibit that is no folder consists of, in order. Raises ValueError."""
+    return segments(Path(os.fsdecode(path_bytes(exhibit.source))), exhibit.form)
+
+
+def container(case: Case, exhibit: Exhibit) -> Reach:
+    """How a cell reaches an exhibit that is no folder as a whole, its layer of packing taken off."""
+    if exhibit.form in IMAGES:
+        locator = json.dumps({"image": exhibit.form})
+        return Reach(
+            lambda: open_all([partial(open_read_only, p) for p in pieces(exhibit)]),
+            f"{IMAGE_READERS}:disk",
+            locator,
+        )
+    path = pieces(exhibit)[0]
+    if exhibit.form in UNWRAPPED:
+        path = unwrapped(case, exhibit)
+    return Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
+
+
 def unwrapped(case: Case, exhibit: Exhibit) -> Path:
-    """Where the tar inside a compressed tar lies once its gzip layer has been taken off."""
+    """Where the tar of an exhibit lies once the layer of packing around it has been taken off."""
     return case.derived / f"{exhibit.id}.tar"
 
 

@@ -9,7 +9,12 @@ from amparo.run.plan import READING
 from amparo.sandbox.guard import Guard
 from amparo.store import Case
 
-BESIDES = ("amparo.evidence.readers", "amparo.evidence.unwrap", "amparo.fingerprint.view")
+BESIDES = (
+    "amparo.evidence.backup",
+    "amparo.evidence.readers",
+    "amparo.evidence.unwrap",
+    "amparo.fingerprint.view",
+)
 """What cells run that is no plugin."""
 FLOOR = "seccomp"
 """Below this nothing is read, unless the case's settings say otherwise."""

@@ -13,19 +13,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from amparo.evidence.detect import form_of
-from amparo.evidence.folder import hash_container
+from amparo.evidence.detect import UNWRAPPED, form_of
+from amparo.evidence.folder import hash_pieces
 from amparo.evidence.folder import intake as folder_intake
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Record, Seal, path_bytes, path_text
-from amparo.run.exhibits import READERS, open_read_only, unwrapped
+from amparo.run.exhibits import READERS, container, open_read_only, pieces, unwrapped
 from amparo.run.guards import LazyGuard
 from amparo.run.plan import opener_of
 from amparo.run.progress import Progress
 from amparo.run.writer import Counts, machine_action, now_ms
 from amparo.sandbox.guard import Job
 from amparo.store import Case
+
+FOLDERS = ("folder", "itunes")
+UNWRAPPERS = {
+    "tar.gz": "amparo.evidence.unwrap:gunzip",
+    "ab": "amparo.evidence.backup:unwrap",
+}
+"""What takes the layer off a form that holds a tar."""
 
 
 @dataclass
@@ -71,8 +78,8 @@ def add_exhibit(
 ) -> Taken:
     """Register one exhibit and take it in; the same call again goes on or does nothing.
 
-    Raises ValueError when the path is no folder, zip, tar or tar.gz, or when the number already
-    stands for something else.
+    Raises ValueError when the path is nothing an exhibit can be, or when the number already stands
+    for something else.
     """
     path = path.resolve()
     exhibit = Exhibit(
@@ -87,6 +94,8 @@ def add_exhibit(
     known = case.store.get(Exhibit, exhibit.id)
     if known is not None and known != exhibit:
         raise ValueError(f"exhibit number {number} is taken: {known.source}")
+    if exhibit.form not in FOLDERS:
+        pieces(exhibit)  # refuses a later piece of an image
     case.store.put([exhibit])
     counts = Counts()
     done = case.store.is_done(opener_of(exhibit.form).id, exhibit.id)
@@ -175,20 +184,19 @@ def _folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
 def _container(
     case: Case, path: Path, exhibit: Exhibit, spec: Spec, guard: LazyGuard, show: Progress
 ) -> Iterator[Record]:
-    sha256, size, readings = hash_container(path, show.step)
+    sha256, size, readings = hash_pieces(pieces(exhibit), show.step)
     files = 0
-    source = path
-    if exhibit.form == "tar.gz":
-        source = unwrapped(case, exhibit)
-        for reason in _unwrap(path, source, exhibit, guard):
+    if exhibit.form in UNWRAPPED:
+        for reason in _unwrap(path, unwrapped(case, exhibit), exhibit, guard):
             yield _problem(spec, exhibit, "", reason)
+    reach = container(case, exhibit)
     job = Job(
         token=exhibit.id,
         function=spec.function,
         opens="bytes",
-        reader=f"{READERS}:whole",
-        locator='{"companions": []}',
-        open=lambda: [open_read_only(source)],
+        reader=reach.reader,
+        locator=reach.locator,
+        open=reach.open,
         found=Found(exhibit.id, "", exhibit.number, "", sha256, exhibit.form),
         seconds=spec.seconds,
     )
@@ -211,7 +219,7 @@ def _container(
 
 
 def _unwrap(path: Path, target: Path, exhibit: Exhibit, guard: LazyGuard) -> list[str]:
-    """Take the gzip layer off into ``target``; what came out before damage stays."""
+    """Take the layer of packing off into ``target``; what came out before damage stays."""
     part = target.with_suffix(".part")
     with part.open("wb") as out:
 
@@ -222,7 +230,7 @@ def _unwrap(path: Path, target: Path, exhibit: Exhibit, guard: LazyGuard) -> lis
 
         job = Job(
             token=exhibit.id,
-            function="amparo.evidence.unwrap:gunzip",
+            function=UNWRAPPERS[exhibit.form],
             opens="bytes",
             reader=f"{READERS}:whole",
             locator='{"companions": []}',
@@ -238,7 +246,7 @@ def _unwrap(path: Path, target: Path, exhibit: Exhibit, guard: LazyGuard) -> lis
 
 def unwrap_again(case: Case, guard: LazyGuard) -> None:
     """Make the derived tars again that somebody has deleted."""
-    for exhibit in case.store.each(Exhibit, form="tar.gz"):
+    for exhibit in case.store.each(Exhibit, form=list(UNWRAPPED)):
         target = unwrapped(case, exhibit)
         source = Path(os.fsdecode(path_bytes(exhibit.source)))
         if not target.exists() and source.exists():

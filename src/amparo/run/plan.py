@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from itertools import islice
 from typing import TypeVar
 
+from amparo.evidence.detect import UNWRAPPED
 from amparo.kit.plugin import Spec, discover
 from amparo.model import Content, Exhibit, File, Preview, Record, Structure
 from amparo.run.exhibits import SQLITE, Exhibits
@@ -157,8 +158,8 @@ FOLDER = Spec("evidence", "folder", 1, "Lists and hashes a folder.", "", forms=(
 
 
 def opener_of(form: str) -> Spec:
-    """The plugin that lists exhibits of this form; the gzip layer of a tar is taken off before."""
-    inner = {"tar.gz": "tar"}.get(form, form)
+    """The plugin that lists exhibits of this form; a layer of packing around a tar is off before."""
+    inner = "tar" if form in UNWRAPPED else form
     openers = (s for s in discover() if s.stage == "evidence" and inner in s.forms)
     return next(openers, FOLDER)
 
