@@ -1,0 +1,341 @@
+"""Rows in bytes that no cell uses any more.
+
+SQLite frees a cell by writing four bytes over its head: the next free block, and the block's size. What
+those bytes held (payload length, row number, header length, first serial type) is restored here from
+what must fit: cells lie end to end, so a freed stretch has to be tiled by whole cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from amparo.recover.pages import Form
+from amparo.recover.record import SIZES, as_varint, header, signed, size_of, varint
+from amparo.recover.target import Target
+
+INTACT, FITTED, LOOSE = 3, 2, 1
+"""How a piece is held: by its own head, between known bounds, or by its pattern alone."""
+_MOST_STEPS = 3000
+_WIDE = 44.0
+"""Bits of pattern that stand alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One record found in free bytes."""
+
+    target: Target
+    start: int
+    end: int
+    rowid: int | None
+    types: tuple[int, ...]
+    """Serial types; -1 for one that was overwritten and cannot be told."""
+    head: bytes
+    """The header as it must have been; b"" where a type is unknown."""
+    body: int
+    """Where the values start in the page."""
+    last: int
+    """Where the payload's part in the page ends."""
+    total: int
+    overflow: int
+    quality: int
+
+
+class Carver:
+    """Searches one page's free bytes for records of one target."""
+
+    def __init__(self, page: bytes, form: Form, target: Target) -> None:
+        self._page, self._form, self._target = page, form, target
+        self._index = target.kind != "table"
+        self._steps = 0
+
+    def pieces(self, start: int, end: int, bounds: Sequence[int], closed: bool) -> list[Piece]:
+        """Records in ``[start, end)``, ascending, without overlap.
+
+        ``bounds`` are known starts of freed cells; ``closed`` says that the last one ends at ``end``.
+        """
+        found = self._whole(start, end)
+        spans = [(p.start, p.end) for p in found]
+        marks = sorted(b for b in bounds if start <= b < end)
+        at = start
+        more: list[Piece] = []
+        anchored = False
+        for first, last in [*spans, (end, end)]:
+            if first - at >= 6:
+                known = [b for b in marks if at <= b < first]
+                inside = ([at] if anchored else []) + known
+                ends_known = first < end or closed
+                more += self._between(at, first, inside, ends_known)
+            at, anchored = last, True
+        return sorted([*found, *more], key=lambda p: p.start)
+
+    def _whole(self, start: int, end: int) -> list[Piece]:
+        """Cells that still have their head: the payload length says how long they are."""
+        found: list[Piece] = []
+        free = start
+        for match in self._target.pattern[0].finditer(self._page, start, end):
+            at = match.start(1)
+            if at < free:
+                continue
+            piece = self._headed(at, free, end)
+            if piece and (self._target.bits > 14 or len(piece.types) > 3):
+                found.append(piece)
+                free = piece.end
+        return found
+
+    def _headed(self, at: int, floor: int, end: int) -> Piece | None:
+        head = header(self._page, at, end)
+        if head is None or not self._target.fits(head[1]):
+            return None
+        length, types, total = head
+        prefix = as_varint(total)
+        if self._index:
+            start = at - len(prefix)
+            if start < floor or self._page[start:at] != prefix:
+                return None
+            return self._piece(start, at, None, types, length, total, end, INTACT)
+        page = self._page
+        for size in range(1, 10):
+            first = at - size
+            start = first - len(prefix)
+            if start < floor or page[at - 1] >= 0x80 or (size > 1 and page[first] < 0x80):
+                break
+            if page[start:first] == prefix:
+                rowid = signed(varint(page, first)[0])
+                if rowid > 0 or rowid < -1:
+                    return self._piece(start, at, rowid, types, length, total, end, INTACT)
+        return None
+
+    def _piece(
+        self, start: int, at: int, rowid: int | None, types: Sequence[int], length: int, total: int,
+        end: int, quality: int, head: bytes | None = None,
+    ) -> Piece | None:  # fmt: skip
+        """A record whose header would start at ``at``; None where it does not fit before ``end``."""
+        local = self._form.local(total, self._index)
+        stop, overflow = at + local, 0
+        if local < total:
+            overflow = int.from_bytes(self._page[stop : stop + 4], "big")
+            stop += 4
+            if not overflow or overflow >= 1 << 31:
+                return None
+        if stop > end:
+            return None
+        stop = max(stop, start + 4)
+        kept = self._page[at : at + length] if head is None else head
+        return Piece(
+            self._target, start, stop, rowid, tuple(types), kept, at + length, at + local, total,
+            overflow, quality,
+        )  # fmt: skip
+
+    def _between(self, start: int, end: int, marks: list[int], closed: bool) -> list[Piece]:
+        """Cells without their head between two bounds."""
+        self._steps = 0
+        for mark in marks:
+            if closed:
+                tiles = self._tile(mark, end, {})
+                if tiles:
+                    return [t for t in tiles if t.quality]
+        found: list[Piece] = []
+        at = start
+        for mark in [*self._hits(start, end), end]:
+            if mark < at or mark >= end:
+                continue
+            tiles = self._tile(mark, end, {}) if closed else None
+            if tiles:
+                return found + [t for t in tiles if t.quality]
+            piece = self._alone(mark, end)
+            if piece:
+                found.append(piece)
+                at = piece.end
+        return found
+
+    def _hits(self, start: int, end: int) -> Iterator[int]:
+        """Starts that a header without its head would have: four bytes before what is left of it."""
+        starts: set[int] = set()
+        for pattern in self._target.pattern[:2]:
+            for match in pattern.finditer(self._page, start + 4, end):
+                starts.add(match.start(1) - 4)
+                if len(starts) > 4000:
+                    break
+        if self._target.bits > 30:
+            for pattern in self._target.pattern[2:]:
+                for match in pattern.finditer(self._page, start + 4, end):
+                    starts.add(match.start(1) - 4)
+                    if len(starts) > 4000:
+                        break
+        return iter(sorted(starts))
+
+    def _tile(self, at: int, end: int, dead: dict[int, bool]) -> list[Piece] | None:
+        """Cells that fill ``[at, end)`` to the last byte but three; None where none do."""
+        if end - at < 4:
+            return []
+        if at in dead:
+            return None
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            return None
+        for shift in range(4):
+            for piece in self._options(at + shift, end):
+                rest = self._tile(piece.end, end, dead)
+                if rest is not None:
+                    return [piece, *rest]
+        dead[at] = True
+        return None
+
+    def _options(self, at: int, end: int) -> Iterator[Piece]:
+        """Cells that could start exactly here, the likeliest first."""
+        if end - at < 6:
+            return
+        intact = self._starting(at, end)
+        if intact:
+            yield intact
+            return
+        stated = int.from_bytes(self._page[at + 2 : at + 4], "big")
+        lengths = [e for e in (at + stated, end) if at + 5 < e <= end]
+        yield from self._beheaded(at, end)
+        if self._index:
+            yield from self._keys(at, end, lengths)
+        else:
+            yield from self._without_type(at, end, lengths)
+
+    def _starting(self, at: int, end: int) -> Piece | None:
+        total, i = varint(self._page, at)
+        if total < 2 or i > end:
+            return None
+        if not self._index:
+            _, i = varint(self._page, i)
+        if i >= end or (self._page[i] > 0x83 and len(self._target.columns) < 200):
+            return None
+        return self._headed(i, at, end) if i > at else None
+
+    def _beheaded(self, at: int, end: int) -> Iterator[Piece]:
+        """Header length and types are left, or all types are."""
+        page, target = self._page, self._target
+        for first in range(at + 4, min(at + 13, end)):
+            if first > at + 4 and page[first - 1] >= 0x80:
+                break
+            if target.pattern[0].match(page, first, end):
+                head = header(page, first, end)
+                if head and target.fits(head[1]):
+                    length, types, total = head
+                    lead = 0 if self._index else first - at - len(as_varint(total))
+                    if self._index and len(as_varint(total)) != first - at:
+                        continue
+                    if self._index or 1 <= lead <= 9:
+                        piece = self._piece(at, first, None, types, length, total, end, FITTED)
+                        if piece:
+                            yield piece
+            if page[first] < 0x80 and first > at + 4:
+                break
+        match = target.pattern[1].match(page, at + 4, end)
+        if match:
+            raw = match.group(1)
+            types = _types(raw)
+            if types and target.fits(types):
+                length = len(raw) + 1
+                total = length + sum(map(size_of, types))
+                if len(as_varint(total)) + (0 if self._index else 1) <= 3:
+                    head_bytes = bytes((length,)) + raw
+                    piece = self._piece(
+                        at, at + 3, None, types, length, total, end, FITTED, head_bytes
+                    )
+                    if piece:
+                        yield piece
+
+    def _without_type(self, at: int, end: int, lengths: list[int]) -> Iterator[Piece]:
+        """Payload length, row number, header length and first type are overwritten: length decides."""
+        target = self._target
+        if len(target.pattern) < 3:
+            return
+        match = target.pattern[2].match(self._page, at + 4, end)
+        raw = match.group(1) if match else b""
+        rest = _types(raw)
+        if not rest or len(rest) + 1 > len(target.columns):
+            return
+        length = len(raw) + 2
+        known = 2 + length + sum(map(size_of, rest))
+        allowed = target.types[0]
+        if target.alias == 0:
+            sizes = [0]
+        else:
+            fitting = [e - at - known for e in lengths]
+            usual = sorted({SIZES[t] for t in allowed if t < 10})
+            sizes = list(dict.fromkeys(s for s in [*fitting, *usual] if 0 <= s < 110))
+        for size in sizes:
+            serial = _serial(size, allowed)
+            if serial is None:
+                continue
+            total = known - 2 + size
+            if total > 127:
+                continue
+            head = bytes((length, serial)) + raw if serial >= 0 else b""
+            types = (serial if serial >= 0 else -1, *rest)
+            piece = self._piece(at, at + 2, None, types, length, total, end, FITTED, head)
+            if piece:
+                yield piece
+
+    def _keys(self, at: int, end: int, lengths: list[int]) -> Iterator[Piece]:
+        """An index key without its first two types: what they said is left out."""
+        target = self._target
+        if len(target.types) < 3 or target.fewest < 3:
+            return
+        types: list[int] = []
+        i = at + 4
+        while len(types) < len(target.types) - 2 and i < end:
+            serial, i = varint(self._page, i)
+            types.append(serial)
+        if len(types) < len(target.types) - 2 or i >= end or any(t in (10, 11) for t in types):
+            return
+        if not all(
+            (t if t < 10 else 12 + (t & 1)) in allowed
+            for t, allowed in zip(types, target.types[2:], strict=True)
+        ):
+            return
+        length = i - at - 1
+        known = 1 + length + sum(map(size_of, types))
+        for size in dict.fromkeys([e - at - known for e in lengths]):
+            if 0 <= size <= 16 and known + size <= 128:
+                total = known - 1 + size
+                piece = self._piece(
+                    at, at + 1, None, (-1, -1, *types), length, total, end, FITTED, b""
+                )
+                if piece:
+                    yield piece
+
+    def _alone(self, at: int, end: int) -> Piece | None:
+        """A cell whose neighbours are unknown: believed for what is rare by chance."""
+        if self._target.bits < _WIDE:
+            return None
+        for piece in self._beheaded(at, end):
+            return replace(piece, quality=LOOSE)
+        stated = int.from_bytes(self._page[at + 2 : at + 4], "big")
+        for piece in self._without_type(at, end, [at + stated]):
+            if self._target.alias == 0 or piece.end == at + stated:
+                return replace(piece, quality=LOOSE)
+        return None
+
+
+def _types(raw: bytes) -> list[int]:
+    types = []
+    i = 0
+    while i < len(raw):
+        serial, i = varint(raw, i)
+        if serial < 0 or serial in (10, 11):
+            return []
+        types.append(serial)
+    return types
+
+
+def _serial(size: int, allowed: frozenset[int]) -> int | None:
+    """The serial type of a value of this size; -1 where several could be meant, None where none."""
+    fitting = [t for t in allowed if t < 10 and SIZES[t] == size]
+    if not fitting and 13 in allowed and 13 + 2 * size < 0x80:
+        fitting.append(13 + 2 * size)
+    elif not fitting and 12 in allowed and 12 + 2 * size < 0x80:
+        fitting.append(12 + 2 * size)
+    if not fitting:
+        return None
+    if size == 0 and len(fitting) > 1:
+        return -1
+    return fitting[0]

@@ -1,0 +1,240 @@
+"""Records in one page's bytes: exact cells of an earlier state, pieces in what lies free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from amparo.recover.carve import FITTED, INTACT, Carver, Piece
+from amparo.recover.logs import Image
+from amparo.recover.pages import (
+    INDEX_INNER,
+    TABLE_INNER,
+    TABLE_LEAF,
+    TREE,
+    Area,
+    Cell,
+    Form,
+    areas,
+    cells,
+    join,
+    payload_of,
+    plausible,
+)
+from amparo.recover.record import Value, header, size_of, values
+from amparo.recover.survey import Survey
+from amparo.recover.target import Target
+
+_BUDGET = 300_000_000
+"""Bytes times tables that are searched beyond the tables asked for."""
+_ALONE = 40.0
+"""Bits of pattern from which on a table is looked for anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record with its bytes, not yet compared with what is live."""
+
+    target: Target
+    rowid: int | None
+    values: list[Value]
+    """In the order of the record; shorter where the rest is gone."""
+    unknown: int
+    """Values at the start that were overwritten."""
+    payload: bytes
+    complete: bool
+    confidence: float
+    method: str
+    image: Image
+    start: int
+    end: int
+
+
+class Scanner:
+    """Looks through page images; the same bytes are never looked at twice."""
+
+    def __init__(self, survey: Survey, form: Form) -> None:
+        self._survey, self._form = survey, form
+        self._seen = set(survey.cells)
+        self._areas: set[int] = set()
+        self._budget = _BUDGET
+        self._strong = sorted(
+            (t for t in survey.targets.values() if t.kind != "index" and t.bits >= _ALONE),
+            key=lambda t: (not t.named, -t.bits),
+        )
+
+    def scan(self, image: Image, freed: bool = False) -> Iterator[Hit]:
+        """Everything in a page that is not live as a whole."""
+        page = image.data
+        start = 100 if image.page == 1 else 0
+        if image.skip or not plausible(page, start):
+            if page.count(0) < len(page):
+                area = Area(image.skip, self._form.usable, (), "unallocated")
+                yield from self._carve(image, [area], None)
+            return
+        kind = page[start]
+        own: Target | None = None
+        used: list[Cell] = []
+        if kind != TABLE_INNER:
+            used = cells(page, start, self._form)
+            own = self._owner(image, kind, used)
+            if kind != INDEX_INNER or own is None or own.kind == "keyed":
+                yield from self._exact(image, used, own, freed)
+        yield from self._carve(image, areas(page, start, self._form, used), own)
+
+    def slack(self, image: Image) -> Iterator[Hit]:
+        """What lies free in a page in use."""
+        yield from self._carve(image, self.free(image), self._survey.owner.get(image.page))
+
+    def free(self, image: Image) -> list[Area]:
+        """The free bytes of a page in use."""
+        page = image.data
+        start = 100 if image.page == 1 else 0
+        if image.method == "overflow_slack":
+            if image.skip + 8 >= self._form.usable:
+                return []
+            return [Area(image.skip, self._form.usable, (), "unallocated")]
+        if page[start] not in TREE:
+            return []
+        return areas(page, start, self._form, cells(page, start, self._form))
+
+    def _owner(self, image: Image, kind: int, used: list[Cell]) -> Target | None:
+        """What a page's cells are rows of: what the page is now, if they fit that, else the best fit."""
+        page = image.data
+        sample = []
+        for c in used[:: max(1, len(used) // 12)][:12]:
+            head = header(page, c.body, c.body + c.local)
+            if head and head[2] == c.payload:
+                sample.append((c, head))
+        now = self._survey.owner.get(image.page)
+        kinds = ("table",) if kind == TABLE_LEAF else ("index", "keyed")
+        if now is not None and now.kind in kinds and self._share(page, sample, now) in (None, 1.0):
+            return now
+        best, top = None, (0.5, 0.0, 0)
+        for target in self._survey.targets.values():
+            if target.kind not in kinds or target is now:
+                continue
+            share = self._share(page, sample, target)
+            exact = sample and len(sample[0][1][1]) == len(target.columns)
+            score = (share or 0.0, target.bits * (1 if exact else 0.5), target.rows)
+            if share and score > top:
+                best, top = target, score
+        return best
+
+    def _share(
+        self, page: bytes, sample: list[tuple[Cell, tuple[int, list[int], int]]], target: Target
+    ) -> float | None:
+        """How many of a page's cells could be of a target; None where there are no cells."""
+        if not sample:
+            return None
+        good = 0
+        for c, (length, types, _) in sample:
+            if not target.loosely(types):
+                continue
+            body = page[c.body + length : c.body + c.local]
+            found = values(body, 0, types, self._form.encoding)
+            good += found is not None and target.check(found)
+        return good / len(sample)
+
+    def _exact(
+        self, image: Image, used: list[Cell], own: Target | None, freed: bool
+    ) -> Iterator[Hit]:
+        page, form = image.data, self._form
+        if own is None:
+            return
+        for c in used:
+            digest = hash(page[c.start : c.end])
+            if not c.overflow:
+                if digest in self._seen:
+                    continue
+                self._seen.add(digest)
+            head = header(page, c.body, c.body + c.local)
+            if head is None or head[2] != c.payload or not own.loosely(head[1]):
+                continue
+            payload, _ = payload_of(page, c, form, image.fetch)
+            found = values(payload, head[0], head[1], form.encoding, strict=True)
+            if not found or (freed and not own.check(found)):
+                continue
+            rowid = c.rowid if own.kind == "table" else None
+            complete = len(payload) == c.payload
+            yield Hit(
+                own, rowid, found, 0, payload, complete, 0.99 if complete else 0.6, image.method,
+                image, c.start, c.end,
+            )  # fmt: skip
+
+    def _carve(self, image: Image, free: list[Area], own: Target | None) -> Iterator[Hit]:
+        page = image.data
+        for area in free:
+            part = page[area.start : area.end]
+            if len(part) - part.count(0) < 4:
+                continue
+            digest = hash((part, area.bounds, id(own)))
+            if digest in self._areas:
+                continue
+            self._areas.add(digest)
+            yield from self._pieces(image, area, own)
+
+    def _pieces(self, image: Image, area: Area, own: Target | None) -> Iterator[Hit]:
+        gaps = [(area.start, area.end)]
+        for target in self._targets(own, area.end - area.start):
+            left: list[tuple[int, int]] = []
+            carver = Carver(image.data, self._form, target)
+            for start, end in gaps:
+                bounds = area.bounds if target is own else ()
+                at = start
+                for piece in carver.pieces(start, end, bounds, closed=True):
+                    if target is not own and piece.quality == FITTED and target.bits < 60:
+                        continue
+                    hit = self._hit(image, area, piece)
+                    if hit is None:
+                        continue
+                    yield hit
+                    left.append((at, piece.start))
+                    at = piece.end
+                left.append((at, end))
+            gaps = [(a, b) for a, b in left if b - a >= 8]
+            if not gaps:
+                return
+
+    def _targets(self, own: Target | None, size: int) -> Iterator[Target]:
+        if own is not None:
+            yield own
+        for target in self._strong:
+            if target is own:
+                continue
+            if not target.named or len(self._strong) > 40:
+                self._budget -= size
+                if self._budget < 0:
+                    return
+            yield target
+
+    def _hit(self, image: Image, area: Area, piece: Piece) -> Hit | None:
+        """A piece with its values; None where they could not be this target's."""
+        page, form, target = image.data, self._form, piece.target
+        body = page[piece.body : piece.last]
+        chain = True
+        if piece.overflow:
+            whole, _ = join(piece.head + body, piece.total, piece.overflow, form, image.fetch)
+            chain = len(whole) == piece.total
+            body = whole[len(piece.head) :]
+        unknown = sum(1 for t in piece.types if t < 0)
+        types = piece.types[unknown:]
+        at = len(body) - sum(map(size_of, types)) if unknown else 0
+        found = values(body, max(at, 0), types, form.encoding)
+        if found is None or (not found and not unknown):
+            return None
+        padded: list[Value] = [None] * unknown + found
+        if not target.check(padded):
+            return None
+        if not chain and (len(found) < 2 or target.bits < _ALONE):
+            return None
+        rowid = piece.rowid
+        if target.kind == "index" and padded:
+            last = padded[-1]
+            rowid = last if type(last) is int else None
+        sure = {INTACT: 0.97, FITTED: 0.93}.get(piece.quality, 0.8)
+        method = image.method or area.kind
+        return Hit(
+            target, rowid, padded, unknown, piece.head + body, chain, sure if chain else 0.5,
+            method, image, piece.start, piece.end,
+        )  # fmt: skip
