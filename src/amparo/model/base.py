@@ -75,14 +75,16 @@ class Record:
     KIND: ClassVar[str] = ""
     KEY: ClassVar[tuple[str, ...]] = ()
 
-    id: Id = field(init=False, default="")
+    _id: Id = field(init=False, repr=False, compare=False, default="")
 
-    def __post_init__(self) -> None:
-        key: list[Value] = []
-        for name in self.KEY:
-            value = getattr(self, name)
-            key.append(value.key() if isinstance(value, At) else value)
-        object.__setattr__(self, "id", make_id(self.KIND, *key))
+    @property
+    def id(self) -> Id:
+        """Derived from kind and natural key when first asked for."""
+        if not self._id:
+            values = (getattr(self, name) for name in self.KEY)
+            key = (value.key() if isinstance(value, At) else value for value in values)
+            object.__setattr__(self, "_id", make_id(self.KIND, *key))
+        return self._id
 
     @classmethod
     def register(cls) -> None:
@@ -119,7 +121,7 @@ def describe(cls: type[Record] | type[At]) -> tuple[Field, ...]:
     hints = typing.get_type_hints(cls)
     out = []
     for f in fields(cls):
-        if f.name == "id":
+        if f.name == "_id":
             continue
         hint, optional = hints[f.name], False
         if isinstance(hint, types.UnionType):

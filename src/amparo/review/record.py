@@ -43,7 +43,7 @@ def record(request: Request, kind: str, id: Id) -> Response:
     this: Record = found(desk.reads.get(cls, id), kind.replace("_", " "))
     desk.log("record", "consultation", (id,))
     at = getattr(this, "at", None)
-    lines = [line(desk, this, f.name) for f in fields(this) if f.name not in ("id", "at", "basis")]
+    lines = [line(desk, this, f.name) for f in fields(this) if f.name not in ("_id", "at", "basis")]
     basis = tuple(getattr(this, "basis", ()))
     return desk.show(
         request,

@@ -110,7 +110,10 @@ def title(word: str) -> str:
 def jsonable(value: Any) -> Any:
     """Records, tuples and bytes as JSON; a record gains its ``kind``."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        body = {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        names = [f.name for f in dataclasses.fields(value) if f.name != "_id"]
+        if hasattr(value, "id"):
+            names.insert(0, "id")
+        body = {name: jsonable(getattr(value, name)) for name in names}
         kind = getattr(value, "KIND", "")
         return {"record": kind, **body} if kind else body
     if isinstance(value, dict):

@@ -9,6 +9,7 @@ from itertools import chain
 
 from amparo.kit.plugin import Spec, load
 from amparo.model import Record
+from amparo.run.backups import open_backups
 from amparo.run.guards import LazyGuard
 from amparo.run.intake import take_in, unwrap_again
 from amparo.run.plan import Plan, Task
@@ -69,6 +70,7 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
         take_in(case, plan.exhibits(), guard, counts, progress)
         if not plan.finished():
             unwrap_again(case, guard)
+            open_backups(case, plan, guard, counts, progress)
         reading = plan.fingerprints + plan.parsers
         while any([_read(case, plan, spec, guard, counts, progress) for spec in reading]):
             pass
@@ -92,20 +94,20 @@ def _read(
             tasks.update((task.job.token, task) for task in batch)
             yield [task.job for task in batch]
 
-    unopened = False
+    unopened = 0
     if first:
         show.begin(spec.id, plan.count(spec))
         with Writer(case, counts) as writer:
             for outcome in guard.get().run(jobs()):
                 task = tasks.pop(outcome.job.token)
                 writer.add(task, outcome)
-                unopened |= outcome.unopened
+                unopened += outcome.unopened
                 show.step(1, task.size)
         show.end()
     done = counts.files - before
     if plan.revision(spec) == revision and not unopened:
         _settle(case, spec, started, done, (), iter(()), revision)
-    return bool(done)
+    return done > unopened
 
 
 def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:

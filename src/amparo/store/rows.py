@@ -87,7 +87,8 @@ class Shape(Generic[R]):
             members.update(vars(base))
         # Set through the slots: building by the constructor would make the id anew from stored text,
         # and a key that held a NUL would no longer give the id it had.
-        self._set = [(i, members[name].__set__) for i, name in plain]
+        slots = ((i, "_id" if name == "id" else name) for i, name in plain)
+        self._set = [(i, members[slot].__set__) for i, slot in slots]
         self._set_at = members["at"].__set__ if self._at else None
 
     @staticmethod
