@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from amparo.evidence.unpack import STORED, Chunked, Segment, spread, unpacked
+from amparo.kit.plugin import load
 from amparo.kit.source import FdReader, Source
 
 IN_MEMORY = 256 << 20
@@ -31,6 +32,21 @@ def whole(fds: list[int], locator: str) -> Source:
         suffix: Source.of_fd(fd) for suffix, fd in zip(suffixes, fds[1:], strict=True)
     }
     return source
+
+
+def together(fds: list[int], locator: str) -> Source:
+    """Bytes with others beside them that lie elsewhere, a key for example.
+
+    ``[[reader, locator, descriptors], …]``: each takes its share of the descriptors in order; the first is
+    the Source, the others its companions, called ``0``, ``1`` and so on.
+    """
+    sources, at = [], 0
+    for name, inner, count in json.loads(locator):
+        reader: Callable[[list[int], str], Source] = load(str(name))  # type: ignore[assignment]
+        sources.append(reader(fds[at : at + int(count)], str(inner)))
+        at += int(count)
+    sources[0].companions = {str(number): other for number, other in enumerate(sources[1:])}
+    return sources[0]
 
 
 def zip_member(fds: list[int], locator: str) -> Source:

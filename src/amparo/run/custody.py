@@ -9,7 +9,7 @@ from pathlib import Path
 
 from amparo.evidence.folder import hash_pieces, open_file
 from amparo.model import Content, Exhibit, File, Seal, path_bytes
-from amparo.run.exhibits import pieces
+from amparo.run.exhibits import derived_of, pieces
 from amparo.run.progress import Progress
 from amparo.store import Case
 
@@ -60,7 +60,7 @@ def _changed_files(case: Case, exhibit: Exhibit, root: Path, show: Progress) -> 
     changed = []
     for file in case.store.each(File, exhibit=exhibit.id, entry="file"):
         content = case.store.get(Content, file.content) if file.content else None
-        if content is None:
+        if content is None or derived_of(case, file) is not None:
             continue
         try:
             if _sha256(root, file.path) != content.sha256:

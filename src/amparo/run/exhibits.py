@@ -36,6 +36,8 @@ class Reach:
     open: Callable[[], list[int]]
     reader: str
     locator: str
+    count: int = 1
+    """How many descriptors ``open`` gives."""
 
 
 class Exhibits:
@@ -56,6 +58,10 @@ class Exhibits:
 
     def reach(self, file: File) -> Reach:
         """How to read one file, with the companions SQLite wrote beside it."""
+        if derived := derived_of(self._case, file):
+            return Reach(
+                lambda: [open_read_only(derived)], f"{READERS}:whole", '{"companions": []}'
+            )
         exhibit = self.exhibit(file.exhibit)
         root = Path(os.fsdecode(path_bytes(exhibit.source)))
         beside = self._companions(file)
@@ -65,11 +71,13 @@ class Exhibits:
                 lambda: open_all([partial(open_file, root, p) for p in paths]),
                 f"{READERS}:whole",
                 json.dumps({"companions": list(beside)}),
+                len(paths),
             )
         locator = json.loads(file.locator)
         locator["companions"] = {suffix: json.loads(f.locator) for suffix, f in beside.items()}
         reader = MEMBERS.get(exhibit.form, f"{READERS}:tar_member")
-        return Reach(container(self._case, exhibit).open, reader, json.dumps(locator))
+        whole = container(self._case, exhibit)
+        return Reach(whole.open, reader, json.dumps(locator), whole.count)
 
     def _companions(self, file: File) -> dict[str, File]:
         found = {}
@@ -120,11 +128,12 @@ def pieces(exhibit: Exhibit) -> list[Path]:
 def container(case: Case, exhibit: Exhibit) -> Reach:
     """How a cell reaches an exhibit that is no folder as a whole, its layer of packing taken off."""
     if exhibit.form in IMAGES:
-        locator = json.dumps({"image": exhibit.form})
+        paths = pieces(exhibit)
         return Reach(
-            lambda: open_all([partial(open_read_only, p) for p in pieces(exhibit)]),
+            lambda: open_all([partial(open_read_only, p) for p in paths]),
             f"{IMAGE_READERS}:disk",
-            locator,
+            json.dumps({"image": exhibit.form}),
+            len(paths),
         )
     path = pieces(exhibit)[0]
     if exhibit.form in UNWRAPPED:
@@ -132,9 +141,41 @@ def container(case: Case, exhibit: Exhibit) -> Reach:
     return Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
 
 
+def derived_of(case: Case, file: File) -> Path | None:
+    """Where the bytes of a file lie that Amparo itself took out of another; None for all others."""
+    if not file.locator.startswith('{"derived":'):
+        return None
+    name = str(json.loads(file.locator)["derived"])
+    return case.derived / Path(name).name
+
+
+def with_secrets(reach: Reach, others: list[Reach]) -> Reach:
+    """One reach with others beside it, which its Source gets as companions."""
+    each = [reach, *others]
+
+    def start() -> list[int]:
+        fds: list[int] = []
+        try:
+            for one in each:
+                fds += one.open()
+        except OSError:
+            for fd in fds:
+                os.close(fd)
+            raise
+        return fds
+
+    parts = [[one.reader, one.locator, one.count] for one in each]
+    return Reach(start, f"{READERS}:together", json.dumps(parts), sum(p.count for p in each))
+
+
 def unwrapped(case: Case, exhibit: Exhibit) -> Path:
     """Where the tar of an exhibit lies once the layer of packing around it has been taken off."""
     return case.derived / f"{exhibit.id}.tar"
+
+
+def secret_reach(secret: bytes) -> Reach:
+    """How a cell reaches a key or password an examiner gave."""
+    return Reach(lambda: [bytes_descriptor(secret)], f"{READERS}:whole", '{"companions": []}')
 
 
 def open_read_only(path: Path) -> int:

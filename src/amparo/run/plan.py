@@ -16,6 +16,7 @@ from amparo.evidence.detect import UNWRAPPED
 from amparo.kit.plugin import Spec, discover
 from amparo.model import Content, Exhibit, File, Preview, Record, Structure
 from amparo.run.exhibits import SQLITE, Exhibits
+from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
 from amparo.store import WHOLE, Case
 
@@ -57,12 +58,14 @@ class Plan:
             specs = [s for s in specs if only in (s.name, s.id)]
             if not specs:
                 raise ValueError(f"no plugin {only!r}")
+        self._case = case
         self._store = case.store
         self._exhibits = Exhibits(case)
         self.fingerprints = [s for s in specs if s.stage == "fingerprint"]
         self.parsers = [s for s in specs if s.stage == "parse"]
         self.derivers = in_order(s for s in specs if s.stage in CONCLUDING)
         self.intake = not only and stage in ("", "evidence")
+        self.backups = opener_of("crypt") if self.intake else None
 
     def all(self) -> list[Spec]:
         """Every plugin of this plan, in the order in which it works."""
@@ -70,7 +73,8 @@ class Plan:
 
     def finished(self) -> bool:
         """Whether nothing at all is missing or stale."""
-        return not self.exhibits() and all(self.settled(spec) for spec in self.all())
+        opened = self.backups is None or self.settled(self.backups)
+        return opened and not self.exhibits() and all(self.settled(spec) for spec in self.all())
 
     def exhibits(self) -> list[Exhibit]:
         """Exhibits whose intake is not finished."""
@@ -90,6 +94,8 @@ class Plan:
             kinds = (Content, File, Preview)
         elif spec.stage == "parse":
             kinds = (Content, File, Structure)
+        elif spec is self.backups:
+            return f"{self._store.revision((File,))} {stamp(self._case)}"
         return self._store.revision(kinds)
 
     def settled(self, spec: Spec) -> bool:
