@@ -155,7 +155,9 @@ class Judge:
         table = hit.target.table
         low = table.name.lower()
         rowid = hit.rowid
-        if rowid is None or rowid in self._survey.live[low].rows or not hit.complete:
+        if rowid is None or rowid <= 0 or rowid in self._survey.live[low].rows:
+            return
+        if not hit.complete or not (hit.exact or hit.target.speaks):
             return
         places = hit.target.places
         row = {

@@ -48,6 +48,8 @@ class Hit:
     image: Image
     start: int
     end: int
+    exact: bool = False
+    """Whether a page pointed to it."""
 
 
 class Scanner:
@@ -159,7 +161,7 @@ class Scanner:
             complete = len(payload) == c.payload
             yield Hit(
                 own, rowid, found, 0, payload, complete, 0.99 if complete else 0.6, image.method,
-                image, c.start, c.end,
+                image, c.start, c.end, True,
             )  # fmt: skip
 
     def _carve(self, image: Image, free: list[Area], own: Target | None) -> Iterator[Hit]:

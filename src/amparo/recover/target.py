@@ -211,6 +211,11 @@ class Target:
                 return False
         return any(v is not None for v in values)
 
+    @property
+    def speaks(self) -> bool:
+        """Whether its records hold text or bytes: numbers alone fit too much."""
+        return any(t & {12, 13} for t in self.types)
+
     def identity(self) -> list[tuple[int, ...]]:
         """Columns by which a row is known again: declared unique, or else never twice among the live."""
         if self.table.unique:
