@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Operation
-from hostile_case import SPEC
 from PIL import Image
 
 import amparo.run.guards
@@ -25,6 +23,8 @@ from amparo.cli import main
 from amparo.kit.plugin import discover
 from amparo.model import KINDS, Exhibit, File, Lead, Problem
 from amparo.store import Case
+from conftest import Operation
+from hostile_case import SPEC
 
 HARMLESS = {"exhibit", "seal", "file", "content", "problem", "structure"}
 """Kinds in which the exhibit with hostile files has rows that the clean one has not."""

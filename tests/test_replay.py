@@ -15,6 +15,7 @@ import phonenumbers
 import pytest
 from PIL import Image
 
+from amparo.fingerprint.pdq import pdq as hashed
 from amparo.replay import SCALES, build, open_truth
 from amparo.replay.content import Content, Contents, Picture
 from amparo.replay.numbering import number
@@ -293,14 +294,13 @@ def test_numbers_parse_to_the_intended_country() -> None:
 
 
 def test_recompressed_copies_stay_near_and_other_pictures_far(tmp_path: Path) -> None:
-    pdqhash = pytest.importorskip("pdqhash")
     contents = Contents(2017, SCALES["_tiny"], tmp_path)
 
     def pdq(picture: Picture, variant: str) -> tuple[np.ndarray, int]:
         data = contents.get(Content(picture, variant), shared=False).data
         with Image.open(io.BytesIO(data)) as image:
-            bits, quality = pdqhash.compute(np.asarray(image.convert("RGB")))
-        return np.asarray(bits, np.uint8), int(quality)
+            value, quality = hashed(np.asarray(image.convert("RGB")))
+        return np.unpackbits(np.frombuffer(value, np.uint8)), quality
 
     pictures = [Picture(f"p{n}", "room" if n < 4 else f"s{n}", n, "room" if n < 4 else "scene", None, None, None)
                 for n in range(10)]  # fmt: skip

@@ -195,9 +195,13 @@ class Database:
         where = f" between rows {', '.join(gaps[:5])}{more}" if gaps else ""
         self.notes.append(f"{_shown(table)}: {error}; rows are missing{where}")
 
-    def warnings(self) -> Iterator[Warn]:
-        """What was missing, in one line, and everything that could not be read; each told once."""
-        if self.missing:
+    def warnings(self, may_lack: frozenset[str] = frozenset()) -> Iterator[Warn]:
+        """What was missing, in one line, and everything that could not be read; each told once.
+
+        ``may_lack`` are tables and columns that only some versions of the application have: nothing is
+        said while no more than these are missing.
+        """
+        if self.missing - may_lack:
             tables = sorted(m for m in self.missing if "." not in m)
             columns = sorted(m for m in self.missing if "." in m)
             yield Warn("not in this database: " + ", ".join(tables + columns))

@@ -10,6 +10,9 @@ from amparo.kit.sqlite import Database, text
 from amparo.model import AccountName, Record, ThreadInfo
 from amparo.parse.whatsapp_people import People
 
+_MAY_LACK = frozenset({"wa_vnames", "wa_group_admin_settings", "wa_contacts.nickname"})
+"""What only some versions have."""
+
 
 @parser("whatsapp_contacts", version=1, tables={"wa_contacts.jid", "wa_contacts.display_name"})
 def whatsapp_contacts(database: Database, found: Found) -> Iterator[Record | Warn]:
@@ -44,4 +47,4 @@ def whatsapp_contacts(database: Database, found: Found) -> Iterator[Record | War
         yield from people.fresh()
         if account:
             yield ThreadInfo(at=found.row(settings, row), thread=chat.id, creator=account)
-    yield from database.warnings()
+    yield from database.warnings(_MAY_LACK)

@@ -29,6 +29,9 @@ _PICTURE = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF")
 _FILE = re.compile(rb"java\.io\.File.{0,200}?xpt(..)", re.DOTALL)
 _WITH_FILES = frozenset({1, 2, 3, 9, 13, 20, 42, 43, 81, 82})
 
+_SINCE_CHAT = frozenset({"chat_list"})
+"""What went when the table ``chat`` came."""
+
 _Key = tuple[object, object, object]
 
 
@@ -56,7 +59,7 @@ def whatsapp_legacy(database: Database, found: Found) -> Iterator[Record | Warn]
     losses = Losses()
     yield from _Messages(database, found, people, losses).read()
     yield from losses.warnings()
-    yield from database.warnings()
+    yield from database.warnings(_SINCE_CHAT if database.has("chat") else frozenset())
 
 
 class _Messages:
