@@ -46,7 +46,7 @@ def form_of(main: bytes, wal_page_size: int = 0) -> Form:
     """The form a file states, corrected where it cannot be true. Raises ValueError for no database."""
     size = int.from_bytes(main[16:18], "big")
     size = 65536 if size == 1 else size
-    if not main.startswith(MAGIC) or size not in SIZES:
+    if main[:16] != MAGIC or size not in SIZES:
         size = wal_page_size if wal_page_size in SIZES else _likely_size(main)
     reserved = main[20] if len(main) > 20 else 0
     usable = size - reserved if size - reserved >= 480 else size
@@ -62,7 +62,7 @@ def _likely_size(main: bytes) -> int:
         good = sum(1 for at in heads if main[at] in TREE and plausible(main[at : at + size], 0))
         scores[size] = good * size
     best = max(scores, key=lambda s: scores[s])
-    if not scores[best] and not main.startswith(MAGIC):
+    if not scores[best] and main[:16] != MAGIC:
         raise ValueError("not an SQLite database")
     return best if scores[best] else 4096
 

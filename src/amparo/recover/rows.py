@@ -1,4 +1,4 @@
-"""Row recovery over the bytes of a database, its log and its journal: nothing is written or run.
+"""Records of a database, its log and its journal, each compared with what is live.
 
 Order of work: what is live is read first and only subtracted from then on; earlier states of whole
 pages next (log, journal, free pages), whose cells are exact; then the free bytes of pages in use; last,
@@ -21,25 +21,6 @@ from amparo.recover.survey import Survey, arranged
 
 _MOST_LEFTOVERS = 500
 _CREATE = re.compile(rb"CREATE TABLE", re.I)
-
-
-def recovered(
-    main: bytes,
-    wal: bytes | None = None,
-    journal: bytes | None = None,
-    *,
-    tables: Sequence[str] = (),
-    sibling: bytes | None = None,
-    live: bool = False,
-    seconds: float = 3600,
-) -> Iterator[Row]:
-    """Every row that can be brought back, each once; ``live`` gives the live rows as well.
-
-    ``tables`` are searched first and at all cost, the others within bounds; ``sibling`` is another
-    database of the same application whose structure and ranges are learnt from. Raises ValueError for
-    what is no database.
-    """
-    yield from Recovery(main, wal, journal, tables, sibling, seconds).rows(live)
 
 
 class Recovery:
@@ -219,21 +200,12 @@ class Recovery:
 def _leftover(data: bytes, at: int) -> schema.Table | None:
     """The table whose schema row holds its text here: ``table``, its name twice, a page number, text."""
     text = data[at : at + 65536]
-    depth = i = 0
-    for i, byte in enumerate(text):
-        if byte == 0x28:
-            depth += 1
-        elif byte == 0x29:
-            depth -= 1
-            if not depth:
-                break
-        elif byte < 9 or 13 < byte < 32:
-            return None
-    else:
+    end = _closed(text)
+    if not end:
         return None
-    tail = re.match(rb"\s*without\s+rowid", text[i + 1 : i + 40], re.I)
+    tail = re.match(rb"\s*without\s+rowid", text[end : end + 40], re.I)
     try:
-        sql = (text[: i + 1] + (tail.group() if tail else b"")).decode("utf-8")
+        sql = (text[:end] + (tail.group() if tail else b"")).decode("utf-8")
     except UnicodeDecodeError:
         return None
     made = schema.table(sql)
@@ -242,6 +214,21 @@ def _leftover(data: bytes, at: int) -> schema.Table | None:
     name = made.name.encode("utf-8", "replace")
     head = data[max(0, at - 2 * len(name) - 16) : at]
     return made if any(head[: len(head) - k].endswith(name * 2) for k in range(5)) else None
+
+
+def _closed(text: bytes) -> int:
+    """Where the first bracket is closed; 0 where it is not, or the bytes are no text."""
+    depth = 0
+    for i, byte in enumerate(text):
+        if byte == 0x28:
+            depth += 1
+        elif byte == 0x29:
+            depth -= 1
+            if depth <= 0:
+                return i + 1 if not depth else 0
+        elif byte < 9 or 13 < byte < 32:
+            return 0
+    return 0
 
 
 def _pointer_maps(main: bytes, form: Form, count: int) -> set[int]:

@@ -1,0 +1,166 @@
+"""The words of full-text indexes: which term stands at which place of which document.
+
+Formats: FTS3/4 from https://www.sqlite.org/fts3.html#shadowtabs and fts3_write.c (leaf nodes stand
+alone, varints little-endian); FTS5 from https://www.sqlite.org/fts5.html and fts5_index.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from amparo.recover.record import varint
+
+Posting = tuple[int, int, int, str]
+"""Document, column, place, term."""
+_MOST_PLACE = 1 << 24
+
+
+def little(data: bytes, at: int) -> tuple[int, int]:
+    """A varint of FTS3/4: seven bits a byte, the lowest first; (-1, at) where the bytes run out."""
+    value = shift = 0
+    for i in range(at, min(at + 10, len(data))):
+        value |= (data[i] & 0x7F) << shift
+        if data[i] < 0x80:
+            return value, i + 1
+        shift += 7
+    return -1, at
+
+
+def fts4_leaf(block: bytes) -> Iterator[Posting]:
+    """What a leaf block of FTS3/4 holds, as far as it can be read."""
+    height, at = little(block, 0)
+    if height:
+        return
+    term = b""
+    first = True
+    while at < len(block):
+        prefix = 0
+        if not first:
+            prefix, at = little(block, at)
+        size, at = little(block, at)
+        if size < 0 or prefix < 0 or prefix > len(term) or at + size > len(block):
+            return
+        term = term[:prefix] + block[at : at + size]
+        length, at = little(block, at + size)
+        if length < 0 or at + length > len(block):
+            return
+        word = term.decode("utf-8", "replace")
+        for document, column, place in _fts4_doclist(block[at : at + length]):
+            yield document, column, place, word
+        at += length
+        first = False
+
+
+def _fts4_doclist(data: bytes) -> Iterator[tuple[int, int, int]]:
+    at = document = 0
+    while at < len(data):
+        step, at = little(data, at)
+        if step < 0:
+            return
+        document += step if step < 1 << 63 else step - (1 << 64)
+        column = place = 0
+        while at < len(data):
+            value, at = little(data, at)
+            if value == 0:
+                break
+            if value < 0:
+                return
+            if value == 1:
+                column, at = little(data, at)
+                place = 0
+                continue
+            place += value - 2
+            if place > _MOST_PLACE:
+                return
+            yield document, column, place
+
+
+def fts5_segments(structure: bytes) -> list[tuple[int, int, int]]:
+    """(segment, first page, last page) of an FTS5 index, the newest first."""
+    levels, at = varint(structure, 4)
+    _, at = varint(structure, at)
+    _, at = varint(structure, at)
+    found: list[tuple[int, int, int]] = []
+    for _ in range(min(max(levels, 0), 64)):
+        _, at = varint(structure, at)
+        count, at = varint(structure, at)
+        level = []
+        for _ in range(min(max(count, 0), 2000)):
+            number, at = varint(structure, at)
+            first, at = varint(structure, at)
+            last, at = varint(structure, at)
+            if number > 0 and 0 < first <= last < first + (1 << 20):
+                level.append((number, first, last))
+        found += reversed(level)
+    return found
+
+
+def fts5_segment(pages: list[bytes]) -> Iterator[Posting]:
+    """What the leaf pages of one FTS5 segment hold; prefix indexes are left out."""
+    stream = bytearray()
+    terms: dict[int, bool] = {}
+    absolute: set[int] = set()
+    for page in pages:
+        if len(page) < 4:
+            return
+        size = int.from_bytes(page[2:4], "big")
+        rowid = int.from_bytes(page[:2], "big")
+        if size < 4 or size > len(page):
+            return
+        base = len(stream) - 4
+        if rowid:
+            absolute.add(base + rowid)
+        at, place = size, 0
+        while at < len(page):
+            step, at = varint(page, at)
+            if step < 0:
+                break
+            terms[base + place + step] = place == 0
+            place += step
+        stream += page[4:size]
+    data = bytes(stream)
+    term = b""
+    starts = [*sorted(t for t in terms if t < len(data)), len(data)]
+    for start, stop in pairwise(starts):
+        at = start
+        prefix = 0
+        if not terms[start]:
+            prefix, at = varint(data, at)
+        size, at = varint(data, at)
+        if size < 0 or prefix > len(term) or at + size > stop:
+            return
+        term = term[:prefix] + data[at : at + size]
+        if term[:1] != b"0":
+            continue
+        word = term[1:].decode("utf-8", "replace")
+        yield from _fts5_doclist(data, at + size, stop, absolute, word)
+
+
+def _fts5_doclist(
+    data: bytes, at: int, stop: int, absolute: set[int], word: str
+) -> Iterator[Posting]:
+    document, first = 0, True
+    while at < stop:
+        fresh = first or at in absolute
+        step, at = varint(data, at)
+        document = step if fresh else document + step
+        first = False
+        size, at = varint(data, at)
+        if step < 0 or size < 0 or at + (size >> 1) > stop:
+            return
+        end = at + (size >> 1)
+        column = place = 0
+        while at < end:
+            value, at = varint(data, at)
+            if value == 1:
+                column, at = varint(data, at)
+                place = 0
+            elif value < 2:
+                return
+            else:
+                place += value - 2
+                if place > _MOST_PLACE:
+                    return
+                yield document, column, place, word
+        at = end
