@@ -16,7 +16,7 @@ from amparo.recover.target import Target
 
 INTACT, FITTED, LOOSE = 3, 2, 1
 """How a piece is held: by its own head, between known bounds, or by its pattern alone."""
-_MOST_STEPS = 3000
+_MOST_STEPS = 1500
 _WIDE = 44.0
 """Bits of pattern that stand alone."""
 
@@ -131,9 +131,10 @@ class Carver:
     def _between(self, start: int, end: int, marks: list[int], closed: bool) -> list[Piece]:
         """Cells without their head between two bounds."""
         self._steps = 0
+        dead: set[int] = set()
         for mark in marks:
             if closed:
-                tiles = self._tile(mark, end, {})
+                tiles = self._tile(mark, end, dead)
                 if tiles:
                     return [t for t in tiles if t.quality]
         found: list[Piece] = []
@@ -141,7 +142,7 @@ class Carver:
         for mark in [*self._hits(start, end), end]:
             if mark < at or mark >= end:
                 continue
-            tiles = self._tile(mark, end, {}) if closed else None
+            tiles = self._tile(mark, end, dead) if closed else None
             if tiles:
                 return found + [t for t in tiles if t.quality]
             piece = self._alone(mark, end)
@@ -166,7 +167,7 @@ class Carver:
                         break
         return iter(sorted(starts))
 
-    def _tile(self, at: int, end: int, dead: dict[int, bool]) -> list[Piece] | None:
+    def _tile(self, at: int, end: int, dead: set[int]) -> list[Piece] | None:
         """Cells that fill ``[at, end)`` to the last byte but three; None where none do."""
         if end - at < 4:
             return []
@@ -180,7 +181,7 @@ class Carver:
                 rest = self._tile(piece.end, end, dead)
                 if rest is not None:
                     return [piece, *rest]
-        dead[at] = True
+        dead.add(at)
         return None
 
     def _options(self, at: int, end: int) -> Iterator[Piece]:

@@ -28,6 +28,9 @@ class Judge:
         self._keys: dict[tuple[str, int], tuple[dict[str, Value], Hit]] = {}
         self._known: dict[tuple[str, tuple[int, ...], _Key], int] = {}
 
+        self._said: dict[tuple[str, int, Value], int] = {}
+        """Text in the key of a row that is gone, to its number."""
+
     def row(self, hit: Hit) -> Iterator[Row]:
         """The row of a find; nothing where it is live or was told."""
         target = hit.target
@@ -115,6 +118,14 @@ class Judge:
                 found = self._known.get((table.name.lower(), columns, picked))
             if found is not None:
                 return found
+        low = table.name.lower()
+        for place, value in enumerate(row):
+            number = self._said.get((low, place, value)) if _telling(value) else None
+            if number is not None:
+                key = self._keys[low, number][0]
+                names = table.names
+                if all(row[names.index(n)] == v for n, v in key.items()):
+                    return number
         return None
 
     def _live_identity(self, table: Table, columns: tuple[int, ...]) -> dict[_Key, int]:
@@ -174,6 +185,8 @@ class Judge:
             columns_of = self._keys[low, rowid][0]
             for place, value in row.items():
                 columns_of.setdefault(table.columns[place].name, value)
+                if _telling(value):
+                    self._said[low, place, value] = rowid
 
     def tombstones(self) -> Iterator[Row]:
         """Keys of rows that were found nowhere else."""
@@ -200,6 +213,10 @@ def _where(hit: Hit) -> Where:
         image.file, image.page, image.frame, image.offset + hit.start, hit.end - hit.start,
         image.salt if logged else None, image.commit if logged else None,
     )  # fmt: skip
+
+
+def _telling(value: Value) -> bool:
+    return isinstance(value, (str, bytes)) and len(value) >= 8
 
 
 def _picked(row: list[Value], columns: tuple[int, ...]) -> _Key:

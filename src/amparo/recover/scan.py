@@ -168,8 +168,12 @@ class Scanner:
         page = image.data
         for area in free:
             part = page[area.start : area.end]
-            if len(part) - part.count(0) < 4:
+            if len(part) - part.count(0) < 6 + 3 * len(area.bounds):
                 continue
+            if not area.bounds:
+                zeros = len(part) - len(part.lstrip(b"\0"))
+                area = area._replace(start=area.start + max(0, zeros - 4))
+                part = part[max(0, zeros - 4) :]
             digest = hash((part, area.bounds, id(own)))
             if digest in self._areas:
                 continue
@@ -199,7 +203,7 @@ class Scanner:
                 return
 
     def _targets(self, own: Target | None, size: int) -> Iterator[Target]:
-        if own is not None:
+        if own is not None and (own.kind != "index" or own.speaks):
             yield own
         for target in self._strong:
             if target is own:
