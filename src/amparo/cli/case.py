@@ -46,11 +46,12 @@ def new(args: argparse.Namespace) -> int:
 
 def add(args: argparse.Namespace) -> int:
     """Take in exhibits."""
+    from amparo.run.custody import compare_stated
     from amparo.run.intake import add_exhibit
     from amparo.run.progress import Progress
 
-    if args.exhibit and len(args.paths) > 1:
-        raise Refused("--exhibit names one exhibit: add the paths one by one")
+    if (args.exhibit or args.sha256) and len(args.paths) > 1:
+        raise Refused("--exhibit and --sha256 speak of one exhibit: add the paths one by one")
     with opened(args.case, write=True) as case:
         taken = []
         for path in args.paths:
@@ -70,11 +71,15 @@ def add(args: argparse.Namespace) -> int:
             except (ValueError, OSError) as error:
                 raise Refused(f"{path}: {error}") from error
         problems = sum(t.problems for t in taken)
-        answer(
-            args.json,
-            {"exhibits": [t.as_dict() for t in taken]},
-            [line for t in taken for line in t.lines()],
-        )
+        lines = [line for t in taken for line in t.lines()]
+        if args.sha256 and taken[0].seal is not None:
+            try:
+                differs = compare_stated(case, taken[0].exhibit, taken[0].seal, args.sha256)
+            except ValueError as error:
+                raise Refused(str(error)) from error
+            problems += bool(differs)
+            lines.append(f"  {differs or 'agrees with the SHA-256 stated on paper'}")
+        answer(args.json, {"exhibits": [t.as_dict() for t in taken]}, lines)
     return PROBLEMS if problems else DONE
 
 

@@ -25,7 +25,7 @@ VERBS = {
 HELP = {
     "demo": "build the synthetic operation, run everything, open the desk",
     "new": "create a case",
-    "add": "take in exhibits: a folder, zip, tar or tar.gz each",
+    "add": "take in exhibits: a folder, archive, disk image or phone backup each",
     "run": "do all that is missing, with progress; resumable",
     "status": "what is done, what is not, what could not be read and why",
     "verify": "check custody hashes and the chain of actions",
@@ -85,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--site", default="", help="where it was seized")
     p.add_argument("--holder", default="", help="who held it")
     p.add_argument("--legal-basis", default="", help="warrant or other authority")
+    p.add_argument(
+        "--sha256", default="", help="hash stated on paper, held against the container's"
+    )
 
     p = verb("run")
     p.add_argument("--stage", default="", help="only this stage")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from amparo.evidence import tars, zips
+from amparo.evidence import tars, ufdr, zips
 from amparo.evidence.unpack import STORED, Budget, Limits, TooLarge, spread, unpacked
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
@@ -31,9 +31,9 @@ _LONGEST_TARGET = 4096
 """A symlink's target is read up to this many bytes."""
 
 
-@opener("zip", version=1, forms=("zip",))
+@opener("zip", version=2, forms=("zip",))
 def zip(source: Source, found: Found) -> Iterator[Listed]:
-    """Files inside a zip with their hashes, also where its end was cut off."""
+    """Files inside a zip or UFDR with their hashes, also where its end was cut off."""
     yield from list_zip(source, found, Limits())
 
 
@@ -141,11 +141,14 @@ def list_zip(source: Source, found: Found, limits: Limits) -> Iterator[Listed]:
     known = zips.directory(stream, source.size)
     if known is not None:
         ranges.add(known.start, source.size)
+    report = ufdr.names(stream, source.size)
+    yield from map(Warn, report.notes)
     for entry in zips.entries(stream, source.size):
         if isinstance(entry, Warn):
             yield entry
         elif not (stat.S_ISDIR(entry.mode) or entry.name.endswith(b"/")):
-            yield from _zip_entry(stream, source.size, entry, listing, budget, ranges)
+            named = report.files.get(entry.name)
+            yield from _zip_entry(stream, source.size, entry, listing, budget, ranges, named)
 
 
 def _zip_entry(
@@ -155,13 +158,19 @@ def _zip_entry(
     listing: Listing,
     budget: Budget,
     ranges: Ranges,
+    named: ufdr.Named | None,
 ) -> Iterator[Listed]:
     place: dict[str, object] = {"method": entry.method, "header": entry.header}
+    name = named.path if named else entry.name
+    state = "deleted" if named and named.deleted else "live"
+    if named:
+        place["member"] = path_text(entry.name)
     if entry.dos:
         place["dos"] = entry.dos
 
     def unread(reason: str) -> list[Listed]:
-        file = listing.file(entry.name, entry.size or 0, entry.modified, locator=json.dumps(place))
+        locator = json.dumps(place)
+        file = listing.file(name, entry.size or 0, entry.modified, state=state, locator=locator)
         return [file, listing.problem(file, reason)]
 
     kind = stat.S_IFMT(entry.mode)
@@ -189,9 +198,10 @@ def _zip_entry(
         return
     place |= {"at": at, "packed": entry.packed, "size": content.size}
     file = listing.file(
-        entry.name,
+        name,
         content.size,
         entry.modified,
+        state=state,
         content=content.id,
         locator=json.dumps(place),
     )
@@ -205,6 +215,9 @@ def _zip_entry(
         yield listing.problem(file, f"states {entry.size} bytes and holds {content.size}")
     elif entry.crc is not None and entry.crc != taken.crc:
         yield listing.problem(file, "its checksum (CRC-32) does not fit its bytes")
+    if named:
+        for reason in ufdr.disagreements(named, content.sha256, content.md5):
+            yield listing.problem(file, reason)
     if other != entry.name:
         yield listing.problem(file, f"its own header names it {path_text(other)}")
 

@@ -118,8 +118,7 @@ def _master_key(stream: BinaryIO, version: int, secrets: list[bytes]) -> tuple[b
         data_iv, key, check = parts
         if hmac.compare_digest(check, _checksum(key, check_salt, rounds, version)):
             return key, data_iv
-    tried = f"none of the {len(secrets)} passwords fits" if secrets else "no password is given"
-    raise ValueError(f"encrypted with a password: {tried}")
+    raise ValueError("encrypted with a password, and none at hand fits")
 
 
 def _checksum(key: bytes, salt: bytes, rounds: int, version: int) -> bytes:

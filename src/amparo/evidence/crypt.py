@@ -190,9 +190,7 @@ def opened(source: Source, keys: Sequence[Key]) -> Iterator[bytes | Warn]:
         )
         chosen = fits[0], first
     if chosen is None:
-        names = {0: "no key is at hand", 1: "the key at hand does not fit"}
-        reason = names.get(len(keys), f"none of the {len(keys)} keys at hand fits")
-        raise ValueError(f"encrypted ({first.form}): {reason}")
+        raise ValueError(f"encrypted ({first.form}), and no key at hand fits")
     aes, layout = chosen
     if layout.digest is not None and not _md5_fits(stream, layout):
         yield Warn("the MD5 at its end does not fit, though its authentication tag does")

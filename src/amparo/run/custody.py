@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from amparo.evidence.detect import IMAGES
 from amparo.evidence.folder import hash_pieces, open_file
-from amparo.model import Content, Exhibit, File, Seal, path_bytes
+from amparo.kit.plugin import Spec
+from amparo.model import Content, Exhibit, File, Problem, Seal, path_bytes
 from amparo.run.exhibits import derived_of, pieces
+from amparo.run.intake import list_folder
 from amparo.run.progress import Progress
+from amparo.run.writer import machine_action, now_ms, person_action
 from amparo.store import Case
 
 BLOCK = 1 << 20
@@ -47,6 +52,10 @@ def check_seals(case: Case, show: Progress) -> list[Checked]:
             if seal.method == "container":
                 sha256, _, _ = hash_pieces(pieces(exhibit), show.step)
                 reason = "" if sha256 == seal.sha256 else "CHANGED since intake"
+            elif exhibit.form == "itunes":
+                # Its files are listed decrypted and under other names; its seal is over them as they lie.
+                now = next(r for r in list_folder(root, exhibit, show) if isinstance(r, Seal))
+                reason = "" if now.sha256 == seal.sha256 else "CHANGED since intake"
             else:
                 reason = _changed_files(case, exhibit, root, show)
         except (OSError, ValueError) as error:
@@ -54,6 +63,45 @@ def check_seals(case: Case, show: Progress) -> list[Checked]:
         out.append(Checked(exhibit.number, seal.files, reason))
         show.end()
     return out
+
+
+def compare_stated(case: Case, exhibit: Exhibit, seal: Seal, stated: str) -> str:
+    """Hold the hash stated on paper against the seal; "" when they agree, else what is wrong.
+
+    Either way it is noted as an action, and a difference also as a Problem. Raises ValueError when
+    ``stated`` is no SHA-256 or the exhibit is a folder, which has none on paper.
+    """
+    stated = stated.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", stated):
+        raise ValueError("--sha256 takes 64 hexadecimal digits")
+    if seal.method != "container":
+        raise ValueError("a folder has no hash that could be stated on paper")
+    reason = ""
+    if stated != seal.sha256:
+        reason = f"the SHA-256 stated on paper is {stated}, of the container {seal.sha256}"
+        if exhibit.form in IMAGES and exhibit.form != "raw":
+            reason += " (the one on paper may be of the disk inside it)"
+    started = now_ms()
+    spec = Spec("evidence", "stated", 1, "The hash stated on paper.", "")
+    problems = [
+        Problem(
+            stage=spec.stage,
+            plugin=spec.id,
+            subject=exhibit.id,
+            exhibit=exhibit.id,
+            path="",
+            reason=reason,
+        )
+    ]
+    case.store.finish(
+        machine_action(spec, started, (exhibit.id,), error=reason),
+        problems if reason else [],
+        done=[(exhibit.id, spec.id, spec.version)],
+        maker=spec.id,
+    )
+    verdict = "differs from" if reason else "agrees with"
+    case.store.act(person_action("add/sha256", (exhibit.id,), f"{stated} {verdict} the seal"))
+    return reason
 
 
 def _changed_files(case: Case, exhibit: Exhibit, root: Path, show: Progress) -> str:

@@ -65,6 +65,8 @@ class Exhibits:
         exhibit = self.exhibit(file.exhibit)
         root = Path(os.fsdecode(path_bytes(exhibit.source)))
         beside = self._companions(file)
+        if exhibit.form == "itunes":
+            return self._in_backup(root, file, beside)
         if exhibit.form == "folder":
             paths = [file.path, *(f.path for f in beside.values())]
             return Reach(
@@ -78,6 +80,17 @@ class Exhibits:
         reader = MEMBERS.get(exhibit.form, f"{READERS}:tar_member")
         whole = container(self._case, exhibit)
         return Reach(whole.open, reader, json.dumps(locator), whole.count)
+
+    @staticmethod
+    def _in_backup(root: Path, file: File, beside: dict[str, File]) -> Reach:
+        places = {suffix: json.loads(f.locator or "{}") for suffix, f in beside.items()}
+        paths = [lies_at(f) for f in (file, *beside.values())]
+        return Reach(
+            lambda: open_all([partial(open_file, root, p) for p in paths]),
+            "amparo.evidence.itunes:itunes_file",
+            json.dumps(json.loads(file.locator or "{}") | {"companions": places}),
+            len(paths),
+        )
 
     def _companions(self, file: File) -> dict[str, File]:
         found = {}
@@ -139,6 +152,11 @@ def container(case: Case, exhibit: Exhibit) -> Reach:
     if exhibit.form in UNWRAPPED:
         path = unwrapped(case, exhibit)
     return Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
+
+
+def lies_at(file: File) -> str:
+    """The path inside the exhibit's folder where a file's bytes lie, which may not be its name."""
+    return str(json.loads(file.locator or "{}").get("at", file.path))
 
 
 def derived_of(case: Case, file: File) -> Path | None:

@@ -19,10 +19,21 @@ from amparo.evidence.folder import intake as folder_intake
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Record, Seal, path_bytes, path_text
-from amparo.run.exhibits import READERS, container, open_read_only, pieces, unwrapped
+from amparo.run.exhibits import (
+    READERS,
+    Reach,
+    container,
+    open_read_only,
+    pieces,
+    secret_reach,
+    unwrapped,
+    with_secrets,
+)
 from amparo.run.guards import LazyGuard
+from amparo.run.phones import open_backup
 from amparo.run.plan import opener_of
 from amparo.run.progress import Progress
+from amparo.run.secrets import secrets
 from amparo.run.writer import Counts, machine_action, now_ms
 from amparo.sandbox.guard import Job
 from amparo.store import Case
@@ -115,12 +126,21 @@ def take_in(
         spec, started = opener_of(exhibit.form), now_ms()
         source = Path(os.fsdecode(path_bytes(exhibit.source)))
         try:
-            records = (
-                _folder(source, exhibit, show)
-                if exhibit.form == "folder"
-                else _container(case, source, exhibit, spec, guard, show)
-            )
-            _write(case, spec, exhibit, records, started, counts, guard)
+            locked = False
+            if exhibit.form == "folder":
+                records = list_folder(source, exhibit, show)
+            elif exhibit.form == "itunes":
+                backup = open_backup(case, source, exhibit, spec, guard)
+                records = backup.records(list_folder(source, exhibit, show), show)
+                locked = backup.locked
+            else:
+                reasons: list[str] = []
+                if exhibit.form in UNWRAPPED:
+                    reasons, locked = _unwrap(case, exhibit, guard)
+                records = _container(case, exhibit, spec, guard, show, reasons, locked)
+            # What is locked stays begun: another password may open it.
+            version = 0 if locked else spec.version
+            _write(case, spec, exhibit, records, started, counts, guard, version)
         except OSError as error:
             reason = f"could not be read: {error.strerror or error}"
             counts.problems += 1
@@ -141,6 +161,7 @@ def _write(
     started: int,
     counts: Counts,
     guard: LazyGuard,
+    version: int,
 ) -> None:
     def counted() -> Iterator[Record]:
         for record in records:
@@ -154,12 +175,13 @@ def _write(
     case.store.finish(
         lambda: machine_action(spec, started, (exhibit.id,), counts.records - before, guard.level),
         counted(),
-        done=[(exhibit.id, spec.id, spec.version)],
+        done=[(exhibit.id, spec.id, version)],
         maker=spec.id,
     )
 
 
-def _folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
+def list_folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
+    """Every file of a folder with its hashes, and last the seal over them."""
     hashes: dict[str, str] = {}
     lines: list[tuple[str, int, str]] = []
     for record in folder_intake(root, exhibit.id, show.step):
@@ -182,13 +204,19 @@ def _folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
 
 
 def _container(
-    case: Case, path: Path, exhibit: Exhibit, spec: Spec, guard: LazyGuard, show: Progress
+    case: Case,
+    exhibit: Exhibit,
+    spec: Spec,
+    guard: LazyGuard,
+    show: Progress,
+    reasons: list[str],
+    locked: bool,
 ) -> Iterator[Record]:
+    """The container's hashes and, unless it is locked, what it holds."""
     sha256, size, readings = hash_pieces(pieces(exhibit), show.step)
     files = 0
-    if exhibit.form in UNWRAPPED:
-        for reason in _unwrap(path, unwrapped(case, exhibit), exhibit, guard):
-            yield _problem(spec, exhibit, "", reason)
+    for reason in reasons:
+        yield _problem(spec, exhibit, "", reason)
     reach = container(case, exhibit)
     job = Job(
         token=exhibit.id,
@@ -200,7 +228,7 @@ def _container(
         found=Found(exhibit.id, "", exhibit.number, "", sha256, exhibit.form),
         seconds=spec.seconds,
     )
-    for outcome in guard.get().run([[job]]):
+    for outcome in guard.get().run([] if locked else [[job]]):
         for reason in outcome.warnings + ([outcome.error] if outcome.error else []):
             yield _problem(spec, exhibit, "", reason)
         if not outcome.error:
@@ -218,22 +246,29 @@ def _container(
     )
 
 
-def _unwrap(path: Path, target: Path, exhibit: Exhibit, guard: LazyGuard) -> list[str]:
-    """Take the layer of packing off into ``target``; what came out before damage stays."""
+def _unwrap(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[str], bool]:
+    """Take the layer of packing off; what came out before damage stays.
+
+    What was wrong, and whether it is a password that is missing.
+    """
+    target = unwrapped(case, exhibit)
     part = target.with_suffix(".part")
+    path = pieces(exhibit)[0]
+    packed = Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
+    reach = with_secrets(packed, [secret_reach(secret) for secret in secrets(case)])
     with part.open("wb") as out:
 
         def start() -> list[int]:
             out.seek(0)
             out.truncate()
-            return [open_read_only(path)]
+            return reach.open()
 
         job = Job(
             token=exhibit.id,
             function=UNWRAPPERS[exhibit.form],
             opens="bytes",
-            reader=f"{READERS}:whole",
-            locator='{"companions": []}',
+            reader=reach.reader,
+            locator=reach.locator,
             open=start,
             found=Found(exhibit.id, "", exhibit.number, ""),
             seconds=24 * 3600.0,
@@ -241,16 +276,16 @@ def _unwrap(path: Path, target: Path, exhibit: Exhibit, guard: LazyGuard) -> lis
         )
         outcome = next(iter(guard.get().run([[job]])))
     part.replace(target)
-    return outcome.warnings + ([outcome.error] if outcome.error else [])
+    error = outcome.error.removeprefix("ValueError: ")
+    return outcome.warnings + ([error] if error else []), error.startswith("encrypted")
 
 
 def unwrap_again(case: Case, guard: LazyGuard) -> None:
     """Make the derived tars again that somebody has deleted."""
     for exhibit in case.store.each(Exhibit, form=list(UNWRAPPED)):
-        target = unwrapped(case, exhibit)
         source = Path(os.fsdecode(path_bytes(exhibit.source)))
-        if not target.exists() and source.exists():
-            _unwrap(source, target, exhibit, guard)
+        if not unwrapped(case, exhibit).exists() and source.exists():
+            _unwrap(case, exhibit, guard)
 
 
 def _problem(spec: Spec, exhibit: Exhibit, path: str, reason: str) -> Problem:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from amparo.evidence.detect import UNWRAPPED
 from amparo.kit.plugin import Spec, discover
-from amparo.model import Content, Exhibit, File, Preview, Record, Structure
+from amparo.model import Content, Exhibit, File, Preview, Problem, Record, Seal, Structure
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
@@ -23,6 +23,8 @@ from amparo.store import WHOLE, Case
 READING = ("evidence", "fingerprint", "parse")
 CONCLUDING = ("match", "link", "network")
 STAGES = READING + CONCLUDING
+LOCKABLE = ("itunes", "ab")
+"""Forms of exhibits that a password may open later."""
 BATCH = 64
 """Files a cell takes before it is replaced by a fresh one."""
 
@@ -85,7 +87,20 @@ class Plan:
     def _taken_in(self, exhibit: Exhibit) -> bool:
         spec = opener_of(exhibit.form)
         done = self._store.is_done(spec.id, exhibit.id)
+        if done is not None and not done[0] and exhibit.form in LOCKABLE:
+            return self._locked(exhibit) and not self._new_secrets()
         return done is not None and done[0] >= spec.version
+
+    def _locked(self, exhibit: Exhibit) -> bool:
+        """Whether it was taken in and only a password is missing."""
+        problems = self._store.each(Problem, exhibit=exhibit.id, subject=exhibit.id)
+        sealed = next(self._store.each(Seal, exhibit=exhibit.id), None) is not None
+        return sealed and any(p.reason.startswith("encrypted") for p in problems)
+
+    def _new_secrets(self) -> bool:
+        """Whether keys or passwords were given since the last run."""
+        done = self._store.is_done(opener_of("crypt").id, WHOLE)
+        return (done[1].partition(" ")[2] if done else "") != stamp(self._case)
 
     def revision(self, spec: Spec) -> str:
         """Changes whenever something this plugin looks at has changed."""
