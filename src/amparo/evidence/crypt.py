@@ -36,6 +36,8 @@ from amparo.kit.source import Source
 
 BLOCK = 1 << 20
 _TAG = 16
+_PIECE = 1 << 14
+"""Bytes unpacked at a time: that much is lost before a break."""
 _JAVA_BYTES = bytes.fromhex("aced0005757200025b42acf317f8060854e00200007870")
 _HEX = re.compile(rb"[0-9a-fA-F]{64}")
 _PLAIN = (b"PK\x03\x04", b"SQLite format 3\0")
@@ -230,26 +232,31 @@ def _md5_fits(stream: BinaryIO, layout: Envelope) -> bool | None:
 
 
 def _unpacked(chunks: Iterator[bytes], size: int) -> Iterator[bytes | Warn]:
-    """Zlib taken off where there is any; bounded like any other layer of packing."""
+    """Zlib taken off where there is any; bounded like any other layer of packing.
+
+    Its checksum is left alone: the tag has told more, and over it the last bytes would be lost.
+    """
     limit, went = Limit(), 0
     engine = None
     for number, chunk in enumerate(chunks):
         if number == 0 and not chunk.startswith(_PLAIN):
-            engine = zlib.decompressobj()
+            engine, chunk = zlib.decompressobj(-zlib.MAX_WBITS), chunk[2:]
         if engine is None:
             yield chunk
             continue
-        while chunk and not engine.eof:
-            try:
-                out = engine.decompress(chunk, BLOCK)
-            except zlib.error as error:
-                yield Warn(f"damaged after {went} bytes: {error}")
-                return
-            chunk = engine.unconsumed_tail
-            went += len(out)
-            if went > limit.size or went > limit.free + limit.ratio * size:
-                raise ValueError(f"unpacks from {size} to over {went} bytes: refused")
-            if out:
-                yield out
+        for at in range(0, len(chunk), _PIECE):
+            piece = chunk[at : at + _PIECE]
+            while piece and not engine.eof:
+                try:
+                    out = engine.decompress(piece, BLOCK)
+                except zlib.error as error:
+                    yield Warn(f"damaged after {went} bytes: {error}")
+                    return
+                piece = engine.unconsumed_tail
+                went += len(out)
+                if went > limit.size or went > limit.free + limit.ratio * size:
+                    raise ValueError(f"unpacks from {size} to over {went} bytes: refused")
+                if out:
+                    yield out
     if engine is not None and not engine.eof:
         yield Warn(f"breaks off after {went} bytes")
