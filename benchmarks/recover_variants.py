@@ -276,7 +276,10 @@ def _hot_journal(variant: Variant, work: Path, held: Held, gone: list[int], _: W
     db.execute("BEGIN")
     db.executemany("DELETE FROM message WHERE _id=?", [(n,) for n in gone])
     db.execute("PRAGMA cache_spill=1")
-    for index in ("NOT INDEXED", "INDEXED BY message_key_index"):  # reading drives changes to the file
+    for index in (
+        "NOT INDEXED",
+        "INDEXED BY message_key_index",
+    ):  # reading drives changes to the file
         db.execute(f"SELECT max(key_id || sort_id) FROM message {index}").fetchall()
     for name in ("jid", "chat"):
         db.execute(f"SELECT * FROM {name}").fetchall()

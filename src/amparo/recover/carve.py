@@ -49,6 +49,7 @@ class Carver:
         self._page, self._form, self._target = page, form, target
         self._index = target.kind != "table"
         self._steps = 0
+        self._gap = 1
 
     def pieces(self, start: int, end: int, bounds: Sequence[int], closed: bool) -> list[Piece]:
         """Records in ``[start, end)``, ascending, without overlap.
@@ -131,22 +132,23 @@ class Carver:
     def _between(self, start: int, end: int, marks: list[int], closed: bool) -> list[Piece]:
         """Cells without their head between two bounds."""
         self._steps = 0
-        dead: set[int] = set()
-        for mark in marks:
-            if closed:
-                tiles = self._tile(mark, end, dead)
-                if tiles:
-                    return [t for t in tiles if t.quality]
+        hits: list[int] | None = None
+        for most in (1, 4) if closed else ():  # first without a byte between, then with fragments
+            self._gap, dead = most, set[int]()
+            for mark in marks:
+                if tiles := self._tile(mark, end, dead):
+                    return tiles
+            hits = list(self._hits(start, end)) if hits is None else hits
+            for mark in hits:
+                if tiles := self._tile(mark, end, dead):
+                    return [*self._singly(start, mark, hits), *tiles]
+        return self._singly(start, end, list(self._hits(start, end)) if hits is None else hits)
+
+    def _singly(self, start: int, end: int, hits: list[int]) -> list[Piece]:
         found: list[Piece] = []
         at = start
-        for mark in [*self._hits(start, end), end]:
-            if mark < at or mark >= end:
-                continue
-            tiles = self._tile(mark, end, dead) if closed else None
-            if tiles:
-                return found + [t for t in tiles if t.quality]
-            piece = self._alone(mark, end)
-            if piece:
+        for mark in hits:
+            if at <= mark < end and (piece := self._alone(mark, end)):
                 found.append(piece)
                 at = piece.end
         return found
@@ -168,15 +170,15 @@ class Carver:
         return iter(sorted(starts))
 
     def _tile(self, at: int, end: int, dead: set[int]) -> list[Piece] | None:
-        """Cells that fill ``[at, end)`` to the last byte but three; None where none do."""
-        if end - at < 4:
+        """Cells that fill ``[at, end)``, with at most three bytes between them; None where none do."""
+        if end - at < self._gap:
             return []
         if at in dead:
             return None
         self._steps += 1
         if self._steps > _MOST_STEPS:
             return None
-        for shift in range(4):
+        for shift in range(self._gap):
             for piece in self._options(at + shift, end):
                 rest = self._tile(piece.end, end, dead)
                 if rest is not None:

@@ -64,6 +64,10 @@ class Scanner:
             (t for t in survey.targets.values() if t.kind != "index" and t.bits >= _ALONE),
             key=lambda t: (not t.named, -t.bits),
         )
+        self._weak = sorted(
+            (t for t in survey.targets.values() if t.kind != "index" and 12 < t.bits < _ALONE),
+            key=lambda t: (not t.named, not t.table.dropped, -t.bits),
+        )[:60]
 
     def scan(self, image: Image, freed: bool = False) -> Iterator[Hit]:
         """Everything in a page that is not live as a whole."""
@@ -182,6 +186,7 @@ class Scanner:
 
     def _pieces(self, image: Image, area: Area, own: Target | None) -> Iterator[Hit]:
         gaps = [(area.start, area.end)]
+        found = False
         for target in self._targets(own, area.end - area.start):
             left: list[tuple[int, int]] = []
             carver = Carver(image.data, self._form, target)
@@ -194,12 +199,31 @@ class Scanner:
                     hit = self._hit(image, area, piece)
                     if hit is None:
                         continue
+                    found = True
                     yield hit
                     left.append((at, piece.start))
                     at = piece.end
                 left.append((at, end))
             gaps = [(a, b) for a, b in left if b - a >= 8]
             if not gaps:
+                return
+        if not found and own is None:
+            yield from self._weakly(image, area)
+
+    def _weakly(self, image: Image, area: Area) -> Iterator[Hit]:
+        """Rows of tables whose pattern is common: believed where they fill most of what is there."""
+        for target in self._weak:
+            self._budget -= area.end - area.start
+            if self._budget < 0:
+                return
+            carver = Carver(image.data, self._form, target)
+            pieces = carver.pieces(area.start, area.end, area.bounds, closed=True)
+            hits = [h for p in pieces if (h := self._hit(image, area, p))]
+            if not hits:
+                continue
+            part = image.data[hits[0].start : area.end]
+            if sum(h.end - h.start for h in hits) > 0.6 * len(part) and len(hits) > 1:
+                yield from hits
                 return
 
     def _targets(self, own: Target | None, size: int) -> Iterator[Target]:
@@ -232,6 +256,8 @@ class Scanner:
         padded: list[Value] = [None] * unknown + found
         if not target.check(padded):
             return None
+        if piece.quality != INTACT and not any(found):
+            return None  # zeros look like a row of zeros
         if not chain and (len(found) < 2 or target.bits < _ALONE):
             return None
         rowid = piece.rowid
