@@ -69,7 +69,11 @@ def judge(variant: Variant, rows: list[Row]) -> tuple[int, int, int, set[int]]:
         number = expected["_id"]
         if number in variant.live:
             alive += row.state != "live"
-        elif "key_id" in row.columns and "text_data" in row.columns and row.complete:
+        elif (
+            "key_id" in row.columns
+            and "text_data" in row.columns
+            and row.columns["text_data"] == expected["text_data"]
+        ):
             full.add(number)
     return len(full), false, alive, full
 

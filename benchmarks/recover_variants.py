@@ -57,20 +57,20 @@ CREATE TRIGGER message_bd_for_receipt_user_trigger BEFORE DELETE ON message BEGI
 CREATE TRIGGER message_bd_for_message_ftsv2_trigger BEFORE DELETE ON message BEGIN
  DELETE FROM message_ftsv2 WHERE docid=old._id; END;
 """
-COLUMNS = (
+COLUMNS = str.split(
     "_id chat_row_id from_me key_id sender_jid_row_id status broadcast recipient_count "
     "participant_hash origination_flags origin timestamp received_timestamp "
     "receipt_server_timestamp message_type text_data starred lookup_tables message_add_on_flags "
     "sort_id"
-).split()
-_WORDS = (
+)
+_WORDS = str.split(
     "kto ist das haus morgen kommt niemand der zug fährt später bring the blue bag to station seven "
     "we leave at nine nobody knows mañana nos vemos en la plaza con los demás quizás llueve "
     "завтра встреча на старом месте никому не говори пакет у вокзала "
     "明日 駅で 会う 約束 時間 は まだ 未定 "
     "ليلة السفر قريبة نلتقي عند الباب "
     "हम कल मिलेंगे पुराने बाजार में शाम को 😀 🚆 🌧️ 📦"
-).split()
+)
 
 
 @dataclass
@@ -112,7 +112,7 @@ class Writer:
         self._time += pick.randrange(1000, 90_000_000)
         media = number % 7 == 3
         mine = pick.randrange(2)
-        key = "%032X" % pick.getrandbits(128)
+        key = f"{pick.getrandbits(128):032X}"
         return (
             number, pick.randint(1, 40), mine, key, 0 if mine else pick.randint(1, 60),
             13 if mine else 0, 0, 0, None, 0, 0, self._time, self._time + 400,

@@ -17,6 +17,8 @@ from amparo.recover.target import Target
 INTACT, FITTED, LOOSE = 3, 2, 1
 """How a piece is held: by its own head, between known bounds, or by its pattern alone."""
 _MOST_STEPS = 1500
+_CUT = 70.0
+"""Bits of pattern from which on a row is believed of which only the first part is left."""
 _WIDE = 44.0
 """Bits of pattern that stand alone."""
 
@@ -120,12 +122,15 @@ class Carver:
             stop += 4
             if not overflow or overflow >= 1 << 31:
                 return None
+        last = at + local
         if stop > end:
-            return None
+            if quality != INTACT or self._target.bits < _CUT or overflow or at + 2 * length > end:
+                return None
+            stop = last = end  # its head is whole, the rest has been written over
         stop = max(stop, start + 4)
         kept = self._page[at : at + length] if head is None else head
         return Piece(
-            self._target, start, stop, rowid, tuple(types), kept, at + length, at + local, total,
+            self._target, start, stop, rowid, tuple(types), kept, at + length, last, total,
             overflow, quality,
         )  # fmt: skip
 

@@ -28,6 +28,7 @@ class Judge:
         self._keys: dict[tuple[str, int], tuple[dict[str, Value], Hit]] = {}
         self._known: dict[tuple[str, tuple[int, ...], _Key], int] = {}
 
+        self._tops: dict[str, int] = {}
         self._said: dict[tuple[str, int, Value], int] = {}
         """Text in the key of a row that is gone, to its number."""
 
@@ -168,7 +169,7 @@ class Judge:
         rowid = hit.rowid
         if rowid is None or rowid <= 0 or rowid in self._survey.live[low].rows:
             return
-        if not hit.complete or not (hit.exact or hit.target.speaks):
+        if not hit.complete or not (hit.exact or (hit.target.speaks and rowid <= self._top(low))):
             return
         places = hit.target.places
         row = {
@@ -187,6 +188,14 @@ class Judge:
                 columns_of.setdefault(table.columns[place].name, value)
                 if _telling(value):
                     self._said[low, place, value] = rowid
+
+    def _top(self, low: str) -> int:
+        """A number above which a row number cannot be, for all that is known."""
+        if low not in self._tops:
+            rows = self._survey.live[low].rows
+            most = max(max(rows, default=0), max(self._rowids.get(low, ()), default=0))
+            self._tops[low] = 2 * most + 100 if most else 1 << 62
+        return self._tops[low]
 
     def tombstones(self) -> Iterator[Row]:
         """Keys of rows that were found nowhere else."""

@@ -80,6 +80,8 @@ class Recovery:
             ]
             if mine is not None and same and mine.rows < target.rows:
                 mine.seen, mine.rows, mine.fewest = target.seen, target.rows, target.fewest
+                for seen in mine.seen:
+                    seen.borrowed = True
                 mine.compile()
 
     def rows(self, live: bool = False) -> Iterator[Row]:

@@ -242,7 +242,7 @@ class Scanner:
         """A piece with its values; None where they could not be this target's."""
         page, form, target = image.data, self._form, piece.target
         body = page[piece.body : piece.last]
-        chain = True
+        chain = not piece.head or len(piece.head) + len(body) >= piece.total
         if piece.overflow:
             whole, _ = join(piece.head + body, piece.total, piece.overflow, form, image.fetch)
             chain = len(whole) == piece.total

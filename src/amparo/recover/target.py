@@ -35,6 +35,8 @@ class Seen:
     shortest: int = 1 << 60
     alphabet: set[str] = field(default_factory=set)
     different: set[Value] = field(default_factory=set)
+    borrowed: bool = False
+    """Learnt from another database: numbers there say nothing about how high they go here."""
 
     def add(self, value: Value, serial: int) -> None:
         """Learn one value."""
@@ -55,10 +57,10 @@ class Seen:
     def fits(self, value: Value, encoding: int) -> bool:
         """Whether another value could be of this column."""
         if type(value) is int:
-            span = max(self.high - self.low, abs(self.high), 1) * 4 + 1000
             if self.low >= 0 and value < 0:
                 return False
-            return self.low - span <= value <= self.high + span
+            span = max(self.high - self.low, abs(self.high), 1) * 4 + 65_536
+            return self.borrowed or self.low - span <= value <= self.high + span
         if isinstance(value, str):
             if len(value) > 64 + 16 * max(self.longest, 1):
                 return False
