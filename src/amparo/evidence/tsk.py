@@ -24,6 +24,7 @@ MOST_RUNS = 400
 
 _DATA = {int(pytsk3.TSK_FS_ATTR_TYPE_DEFAULT), int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA)}
 _HFS_DATA = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA)
+_NTFS_NAME = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_FNAME)
 _HFS_FORK = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC)
 _IN_USE, _NONRESIDENT, _COMPRESSED, _ENCRYPTED = 1, 2, 8, 16  # TSK_FS_ATTR_FLAG_ENUM
 _ALLOCATED, _UNALLOCATED = 1, 2  # TSK_FS_NAME_FLAG_ENUM, TSK_FS_META_FLAG_ENUM
@@ -67,8 +68,10 @@ class FileSystem:
     volume: Volume
     names_only: int = 0
     """Deleted names whose record is gone or belongs to another file by now."""
-    _folders: set[int] = field(default_factory=set)
+    _folders: dict[int, bytes] = field(default_factory=dict)
+    """Folders walked, by record, with their paths."""
     _records: set[int] = field(default_factory=set)
+    """Records that some name led to."""
     _listed: set[tuple[bytes, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -86,7 +89,7 @@ class FileSystem:
             path, inode, deleted = waiting.pop()
             if inode in self._folders:
                 continue
-            self._folders.add(inode)
+            self._folders[inode] = path
             inner: list[tuple[bytes, Any, bool]] = []
             if path.count(b"/") > DEEPEST:
                 yield Warn(f"folder not listed: nested over {DEEPEST} deep")
@@ -98,6 +101,43 @@ class FileSystem:
                 shown = path.decode("utf-8", "replace") or "/"
                 yield Warn(f"folder {shown} not wholly listed: {reason_of(error)}")
             waiting += reversed(inner)
+        if self.volume.kind == "NTFS":
+            yield from self._nameless()
+
+    def _nameless(self) -> Iterator[Entry]:
+        """Files that only their record in the MFT still tells of, under the name it keeps."""
+        for inode in range(int(self._fs.info.first_inum), int(self._fs.info.last_inum)):
+            if inode in self._records or inode in self._folders:
+                continue
+            try:
+                thing = self._fs.open_meta(inode=inode)
+                meta = thing.info.meta
+                if not int(meta.flags) & _UNALLOCATED or int(meta.type) != _REGULAR:
+                    continue
+                name, parent = ntfs_name(thing)
+                folder = self._folder_of(parent)
+            except OSError:
+                continue
+            if name:
+                yield from self._of_record(
+                    thing, folder + b"/" + name if folder else name, True, inode
+                )
+
+    def _folder_of(self, inode: int) -> bytes:
+        """The path of a folder by its record, as far up as records still say."""
+        parts: list[bytes] = []
+        seen: set[int] = set()
+        while inode not in self._folders:
+            name, parent = b"", inode
+            if inode not in seen and len(seen) < DEEPEST:
+                seen.add(inode)
+                name, parent = ntfs_name(self._fs.open_meta(inode=inode))
+            if not name or parent == inode:
+                return b"/".join([_ORPHANS, *reversed(parts)])
+            parts.append(name)
+            inode = parent
+        above = self._folders[inode]
+        return b"/".join([*([above] if above else []), *reversed(parts)])
 
     def _named(
         self, thing: Any, folder: bytes, deleted: bool, inner: list[tuple[bytes, Any, bool]]
@@ -110,7 +150,10 @@ class FileSystem:
         path = folder + b"/" + text if folder else text
         gone = deleted or orphans or bool(int(name.flags) & _UNALLOCATED)
         inode = int(name.meta_addr)
+        if meta is None and gone and inode and self.volume.kind == "NTFS":
+            thing, meta = self._deleted_record(thing, inode, int(name.meta_seq))
         kept = meta is not None and not (gone and not orphans and int(meta.flags) & _ALLOCATED)
+        self._records.add(inode if kept else 0)
         if not kept:
             if gone and (path, -1) not in self._listed:
                 self._listed.add((path, -1))
@@ -126,6 +169,17 @@ class FileSystem:
         if gone:
             self._listed.add((path, inode))
         yield from self._of_record(thing, path, gone, inode)
+
+    def _deleted_record(self, thing: Any, inode: int, sequence: int) -> tuple[Any, Any]:
+        """The record behind a deleted name: deleting a file counted its sequence up by one."""
+        try:
+            record = self._fs.open_meta(inode=inode)
+        except OSError:
+            return thing, None
+        meta = record.info.meta
+        if int(meta.flags) & _UNALLOCATED and int(meta.seq) in (sequence, sequence + 1):
+            return record, meta
+        return thing, None
 
     def _of_record(self, thing: Any, path: bytes, deleted: bool, inode: int) -> Iterator[Entry]:
         meta = thing.info.meta
@@ -168,6 +222,8 @@ class FileSystem:
             )  # fmt: skip
         if not found:
             size = int(meta.size)
+            if not size and path.startswith(_ORPHANS):
+                return  # a record wiped clean, or one never used
             if deleted and size:
                 self.names_only += 1
             note = "its record no longer says where its bytes lie" if size else ""
@@ -237,6 +293,26 @@ class FileSystem:
                 raise ValueError(reason_of(error)) from error
 
         return read
+
+
+def ntfs_name(record: Any) -> tuple[bytes, int]:
+    """The longest name in a record of the MFT and the record of its folder; (b"", 0) without any.
+
+    $FILE_NAME: reference to the folder at 0 (6 of 8 bytes), length of the name at 0x40, name in
+    UTF-16 at 0x42 (NTFS documentation of the Linux-NTFS project).
+    """
+    best, parent = b"", 0
+    for attribute in record:
+        if int(attribute.info.type) != _NTFS_NAME:
+            continue
+        data = bytes(record.read_random(0, int(attribute.info.size), _NTFS_NAME, attribute.info.id))
+        if len(data) < 0x42:
+            continue
+        text = data[0x42 : 0x42 + 2 * data[0x40]].decode("utf-16-le", "replace")
+        name = text.replace("/", "_").encode("utf-8", "replace")
+        if len(name) > len(best):
+            best, parent = name, int.from_bytes(data[:6], "little")
+    return best, parent
 
 
 def reason_of(error: BaseException) -> str:
