@@ -87,6 +87,33 @@ def ours(variant: Variant) -> tuple[list[Row], float]:
     return rows, time.process_time() - start
 
 
+def plain(text: str) -> str:
+    """A text as a full-text index keeps it: words in lower case."""
+    return " ".join(re.findall(r"[a-z0-9\u0080-\U0010ffff]+", text.lower()))
+
+
+def texts(variant: Variant, rows: list[Row]) -> tuple[dict[str, set[int]], int, int]:
+    """(deleted texts by method, wrong ones, numbers proven missing); whole texts only."""
+    truth = {n: str(r[15]) for n, r in variant.deleted.items() if r[15] is not None}
+    found: dict[str, set[int]] = {}
+    wrong = 0
+    for row in rows:
+        said = row.columns.get("text_data")
+        if row.table != "message" or row.state == "live" or not isinstance(said, str):
+            continue
+        if plain(said) == plain(truth.get(row.rowid or 0, "")):
+            found.setdefault(row.method, set()).add(row.rowid or 0)
+        else:
+            wrong += "…" not in said and row.complete
+    db = sqlite3.connect(f"file:{variant.database}?mode=ro", uri=True)
+    quoted = {t for (t,) in db.execute("SELECT text_data FROM message_quoted")}
+    quoted |= {r.columns.get("text_data") for r in rows if r.table == "message_quoted"}
+    found["quotes"] = {n for n, t in truth.items() if t in quoted}
+    gaps = (r for r in rows if r.table == "message" and r.method == "id_gap")
+    missing = sum(int(str(r.columns["missing"])) for r in gaps)
+    return found, wrong, missing
+
+
 def peer_python(folder: Path) -> Path:
     """An environment with sqlite-dissect from PyPI."""
     home = folder / "peer"
@@ -199,15 +226,19 @@ def _contents(db: sqlite3.Connection) -> Counter[tuple[str, ...]]:
     return rows
 
 
-def _of_corpus(database: Path) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]], int]:
-    """(rows stated as deleted, rows found, how many of them were never written or are live)."""
+def _of_corpus(
+    database: Path,
+) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]], int, float]:
+    """(rows stated as deleted, rows found, how many were never written or are live, CPU seconds)."""
     want = Counter(expected_of(database.with_suffix(".xml")))
+    start = time.process_time()
     rows = [
         r for r in recovered(database.read_bytes())
         if r.table != "sqlite_master" and r.method not in ("id_gap", "sort_id_gap", "orphan", "fts_rebuild")
     ]  # fmt: skip
+    spent = time.process_time() - start
     got = Counter(tuple(_plain(v) for v in r.columns.values()) for r in rows)
-    return want, got, (got - (_ever(database) | want)).total()
+    return want, got, (got - (_ever(database) | want)).total(), spent
 
 
 def corpus(folder: Path) -> None:
@@ -215,12 +246,12 @@ def corpus(folder: Path) -> None:
     print("\ncategory  databases  rows  found  false  more  CPU s")
     for category in sorted(p for p in folder.iterdir() if p.is_dir()):
         total = found = false = more = count = 0
-        start = time.process_time()
+        spent = 0.0
         for database in sorted(category.glob("*.db")):
-            want, got, wrong = _of_corpus(database)
+            want, got, wrong, seconds = _of_corpus(database)
+            spent += seconds
             total, found, count = total + want.total(), found + (want & got).total(), count + 1
             false, more = false + wrong, more + (got - want).total() - wrong
-        spent = time.process_time() - start
         print(
             f"{category.name:8}  {count:9}  {total:4}  {found:5}  {false:5}  {more:4}  {spent:5.2f}"
         )
@@ -251,6 +282,14 @@ def main() -> None:
             theirs, wrong = judge_peer(variant, records)
             line += f"   sqlite-dissect {theirs:5} / {wrong} / {seconds:.1f} {ended}"
         print(line, flush=True)
+        if name.startswith("M"):
+            by_method, wrong, missing = texts(variant, rows)
+            union = set().union(*by_method.values())
+            total = sum(1 for r in variant.deleted.values() if r[15] is not None)
+            counts = ", ".join(f"{m} {len(f)}" for m, f in sorted(by_method.items()))
+            print(
+                f"    texts {len(union)} of {total}, wrong {wrong}, missing numbers proven {missing}: {counts}"
+            )
     if (chosen.corpus / "v1.0").exists():
         corpus(chosen.corpus / "v1.0")
 

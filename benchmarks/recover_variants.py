@@ -347,6 +347,8 @@ def _android(variant: Variant, work: Path, held: Held, gone: list[int], _: Write
             db.execute("INSERT INTO message_quoted VALUES (?,?,?,?,?,?,?,?)", quoted)
         db.execute("COMMIT")
     remove(db, gone, each=5)
+    if variant.name == "M2":
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # nothing is left in the log
     seize(db, work, variant.folder)
 
 
@@ -354,7 +356,7 @@ MAKERS: dict[str, Callable[..., None]] = {
     "A": _plain(), "B": _plain(), "C": _dropped, "D": _in_log, "E": _within_log, "F": _stale_log,
     "G1": _hot_journal, "G2": _zeroed_journal, "H": _vacuumed, "I": _plain(secure=1, journal="OFF"),
     "J": _plain(), "J2": _plain(), "K": _plain(vacuum=1), "K2": _plain(vacuum=1),
-    "L": _written_over, "M": _android,
+    "L": _written_over, "M": _android, "M2": _android,
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ what must fit: cells lie end to end, so a freed stretch has to be tiled by whole
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from amparo.recover.pages import Form
@@ -45,10 +45,12 @@ class Piece:
 
 
 class Carver:
-    """Searches one page's free bytes for records of one target."""
+    """Searches one page's free bytes for records of one target; ``check`` looks at a piece's values."""
 
-    def __init__(self, page: bytes, form: Form, target: Target) -> None:
-        self._page, self._form, self._target = page, form, target
+    def __init__(
+        self, page: bytes, form: Form, target: Target, check: Callable[[Piece], bool]
+    ) -> None:
+        self._page, self._form, self._target, self._check = page, form, target, check
         self._index = target.kind != "table"
         self._steps = 0
         self._gap = 1
@@ -82,7 +84,8 @@ class Carver:
             if at < free:
                 continue
             piece = self._headed(at, free, end)
-            if piece and (self._target.bits > 14 or len(piece.types) > 3):
+            strong = self._target.bits > 14 or (piece and len(piece.types) > 3)
+            if piece and strong and self._check(piece):
                 found.append(piece)
                 free = piece.end
         return found
@@ -153,7 +156,7 @@ class Carver:
         found: list[Piece] = []
         at = start
         for mark in hits:
-            if at <= mark < end and (piece := self._alone(mark, end)):
+            if at <= mark < end and (piece := self._alone(mark, end)) and self._check(piece):
                 found.append(piece)
                 at = piece.end
         return found

@@ -185,11 +185,14 @@ class Scanner:
             yield from self._pieces(image, area, own)
 
     def _pieces(self, image: Image, area: Area, own: Target | None) -> Iterator[Hit]:
+        def check(piece: Piece) -> bool:
+            return self._hit(image, area, piece) is not None
+
         gaps = [(area.start, area.end)]
         found = False
         for target in self._targets(own, area.end - area.start):
             left: list[tuple[int, int]] = []
-            carver = Carver(image.data, self._form, target)
+            carver = Carver(image.data, self._form, target, check)
             for start, end in gaps:
                 bounds = area.bounds if target is own else ()
                 at = start
@@ -212,11 +215,15 @@ class Scanner:
 
     def _weakly(self, image: Image, area: Area) -> Iterator[Hit]:
         """Rows of tables whose pattern is common: believed where they fill most of what is there."""
+
+        def check(piece: Piece) -> bool:
+            return self._hit(image, area, piece) is not None
+
         for target in self._weak:
             self._budget -= area.end - area.start
             if self._budget < 0:
                 return
-            carver = Carver(image.data, self._form, target)
+            carver = Carver(image.data, self._form, target, check)
             pieces = carver.pieces(area.start, area.end, area.bounds, closed=True)
             hits = [h for p in pieces if (h := self._hit(image, area, p))]
             if not hits:
