@@ -15,6 +15,7 @@ Discovery walks the folders named in ``ROOMS`` and the entry-point group ``ampar
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import typing
@@ -188,7 +189,14 @@ def discover() -> tuple[Spec, ...]:
 
 
 def load(dotted: str) -> PluginFunction:
-    """The function behind ``package.module:name``."""
+    """The function behind ``package.module:name``.
+
+    ``outer(inner)`` is the outer function with the inner one as its first argument, which is how one
+    plugin reads for another.
+    """
+    if dotted.endswith(")"):
+        outer, _, inner = dotted[:-1].partition("(")
+        return functools.partial(load(outer), load(inner))
     module, _, name = dotted.partition(":")
     function = getattr(importlib.import_module(module), name)
     if not callable(function):

@@ -14,6 +14,8 @@ BESIDES = (
     "amparo.evidence.readers",
     "amparo.evidence.unwrap",
     "amparo.fingerprint.view",
+    "amparo.recover.file",
+    "amparo.recover.ghost",
 )
 """What cells run that is no plugin."""
 FLOOR = "seccomp"

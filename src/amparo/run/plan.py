@@ -7,7 +7,7 @@ a second run over a finished case asks a handful of questions and is done.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from itertools import islice
 from typing import TypeVar
@@ -20,7 +20,9 @@ from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
 from amparo.store import WHOLE, Case
 
-READING = ("evidence", "fingerprint", "parse")
+READING = ("evidence", "fingerprint", "parse", "recover")
+RECOVERY_VERSION = 1
+"""Raised when the recovery engine finds more: every parser's recovered rows are then read again."""
 CONCLUDING = ("match", "link", "network")
 STAGES = READING + CONCLUDING
 LOCKABLE = ("itunes", "ab")
@@ -55,7 +57,8 @@ class Plan:
     def __init__(self, case: Case, stage: str = "", only: str = "") -> None:
         if stage and stage not in STAGES:
             raise ValueError(f"no stage {stage!r}: choose from {', '.join(STAGES)}")
-        specs = [s for s in discover() if not stage or s.stage == stage]
+        everything = [*discover(), *recovering(discover())]
+        specs = [s for s in everything if not stage or s.stage == stage]
         if only:
             specs = [s for s in specs if only in (s.name, s.id)]
             if not specs:
@@ -64,7 +67,7 @@ class Plan:
         self._store = case.store
         self._exhibits = Exhibits(case)
         self.fingerprints = [s for s in specs if s.stage == "fingerprint"]
-        self.parsers = [s for s in specs if s.stage == "parse"]
+        self.parsers = [s for s in specs if s.stage in ("parse", "recover")]
         self.derivers = in_order(s for s in specs if s.stage in CONCLUDING)
         self.intake = not only and stage in ("", "evidence")
         self.backups = opener_of("crypt") if self.intake else None
@@ -107,7 +110,7 @@ class Plan:
         kinds: tuple[type[Record], ...] = spec.reads
         if spec.stage == "fingerprint":
             kinds = (Content, File, Preview)
-        elif spec.stage == "parse":
+        elif spec.stage in ("parse", "recover"):
             kinds = (Content, File, Structure)
         elif spec is self.backups:
             return f"{self._store.revision((File,))} {stamp(self._case)}"
@@ -173,6 +176,22 @@ class Plan:
         return frozenset(
             name for s in structures for full in s.names for name in (full, full.partition(".")[0])
         )
+
+
+def recovering(specs: Iterable[Spec]) -> list[Spec]:
+    """For each parser of databases, the plugin that gives it the rows brought back from the same files."""
+    return [
+        replace(
+            spec,
+            stage="recover",
+            version=spec.version * 1000 + RECOVERY_VERSION,
+            doc=f"Brought back from free space, logs and indexes: {spec.doc}",
+            function=f"amparo.recover.ghost:recover_with({spec.function})",
+            opens="bytes",
+        )
+        for spec in specs
+        if spec.stage == "parse" and spec.opens == "sqlite"
+    ]
 
 
 FOLDER = Spec("evidence", "folder", 1, "Lists and hashes a folder.", "", forms=("folder",))
