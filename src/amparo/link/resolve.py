@@ -13,11 +13,23 @@ from dataclasses import dataclass, field
 
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
+from amparo.link.lost import LOST, rejoined
 from amparo.link.words import exhibit_names, listed
-from amparo.model import Account, Alias, Exhibit, Id, Link, Record, Resolution, Thread, make_id
+from amparo.model import (
+    Account,
+    Alias,
+    Exhibit,
+    Id,
+    Link,
+    Message,
+    Record,
+    Resolution,
+    Thread,
+    make_id,
+)
 
 METHOD = "link/accounts"
-VERSION = 1
+VERSION = 2
 
 JOINING = frozenset({"lid", "owner"})
 """Bases by which the evidence states that two handles are one account."""
@@ -170,7 +182,7 @@ def said(statement: Statement, handles: Mapping[Id, Handle], names: Mapping[Id, 
     "accounts",
     stage="link",
     version=VERSION,
-    reads=(Account, Alias, Exhibit, Thread),
+    reads=(Account, Alias, Exhibit, Message, Thread),
     makes=(Resolution, Link),
 )
 def accounts(view: View) -> Iterator[Record]:
@@ -264,19 +276,43 @@ def number_changes(
 
 def threads(
     view: View, canonical: Mapping[Id, Id], basis: Mapping[Id, tuple[Id, ...]]
-) -> Iterator[Resolution]:
-    """Both phones' sides of a private chat as one conversation; every other thread as itself."""
+) -> Iterator[Record]:
+    """Both phones' sides of a private chat as one conversation, lost chats as the one they were."""
     private: list[tuple[Id, tuple[Id, Id], tuple[Id, Id]]] = []
     least: dict[tuple[Id, Id], Id] = {}
+    lost: set[Id] = set()
     for id, service, handle, form in view.columns(Thread, "id", "service", "handle", "form"):
         sides = handle.split("|")
-        if form != "private" or len(sides) != 2 or not all(sides):
+        if handle.startswith(LOST):
+            lost.add(id)
+        elif form != "private" or len(sides) != 2 or not all(sides):
+            yield Resolution(form="thread", source=id, canonical=id)
+        else:
+            one, other = (make_id("account", service, side) for side in sides)
+            a, b = sorted((canonical.get(one, one), canonical.get(other, other)))
+            private.append((id, (one, other), (a, b)))
+            least[a, b] = min(least.get((a, b), id), id)
+    merged = {id: least[pair] for id, _, pair in private}
+    for id, (one, other), _ in private:
+        aliases = tuple(sorted({*basis.get(one, ()), *basis.get(other, ())}))
+        yield Resolution(form="thread", source=id, canonical=merged[id], basis=aliases)
+    found = rejoined(view, lost, lambda thread: merged.get(thread, thread)) if lost else {}
+    for id in sorted(lost):
+        if id not in found:
             yield Resolution(form="thread", source=id, canonical=id)
             continue
-        one, other = (make_id("account", service, side) for side in sides)
-        a, b = sorted((canonical.get(one, one), canonical.get(other, other)))
-        private.append((id, (one, other), (a, b)))
-        least[a, b] = min(least.get((a, b), id), id)
-    for id, (one, other), pair in private:
-        aliases = tuple(sorted({*basis.get(one, ()), *basis.get(other, ())}))
-        yield Resolution(form="thread", source=id, canonical=least[pair], basis=aliases)
+        messages = tuple(sorted(found[id].basis))
+        yield Resolution(form="thread", source=id, canonical=found[id].target, basis=messages)
+        yield Link(
+            form="same_thread",
+            source=id,
+            target=found[id].target,
+            method=METHOD,
+            version=VERSION,
+            log10_lr=STATED_LR,
+            reasons=(
+                f"the row of this chat is gone; {len(found[id].keys)} of its messages stand, under the"
+                " same keys, in the other conversation on another exhibit, and in no third one",
+            ),
+            basis=messages,
+        )
