@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -390,7 +391,60 @@ def test_damage_inside_an_e01_is_told(tmp_path: Path) -> None:
     data[at + 40 : at + 60] = bytes(20)
     (tmp_path / "bad.E01").write_bytes(data)
     reasons = Read(tmp_path / "bad.E01").reasons
-    assert any("not readable" in r or "does not fit" in r for r in reasons), reasons
+    assert any("own MD5" in r for r in reasons)
+    assert (
+        "bytes 0 to 32768 of the disk do not fit the image's own checksum and read as zeros"
+        in reasons
+    )
+
+
+def ewf(data: bytes, bad: tuple[int, int]) -> bytes:
+    """An E01 of ``data`` in unpacked chunks, with one read error noted; no hash."""
+    out = bytearray(b"EVF\x09\x0d\x0a\xff\x00\x01" + struct.pack("<HH", 1, 0))
+
+    def section(kind: bytes, body: bytes, last: bool = False) -> int:
+        at = len(out)
+        size = 76 + len(body)
+        head = struct.pack("<16sQQ40x", kind, at if last else at + size, 0 if last else size)
+        out.extend(head + struct.pack("<I", zlib.adler32(head)) + body)
+        return at + 76
+
+    volume = struct.pack("<IIIIQ", 1, len(data) // 32768, 64, 512, len(data) // 512).ljust(
+        1048, b"\0"
+    )
+    section(b"volume", volume + struct.pack("<I", zlib.adler32(volume)))
+    chunks = [data[i : i + 32768] for i in range(0, len(data), 32768)]
+    at = section(b"sectors", b"".join(c + struct.pack("<I", zlib.adler32(c)) for c in chunks))
+    head = struct.pack("<I4xQ4x", len(chunks), at)
+    entries = struct.pack(f"<{len(chunks)}I", *(32772 * n for n in range(len(chunks))))
+    table = head + struct.pack("<I", zlib.adler32(head)) + entries
+    table += struct.pack("<I", zlib.adler32(entries))
+    section(b"table", table)
+    section(b"table2", table)
+    errors = struct.pack("<I512x", 1)
+    errors += struct.pack("<I", zlib.adler32(errors)) + struct.pack("<II", *bad)
+    section(b"error2", errors + struct.pack("<I", zlib.adler32(errors[-8:])))
+    section(b"done", b"", last=True)
+    return bytes(out)
+
+
+def test_an_e01_in_pieces_tells_of_errors_at_acquisition_and_since(tmp_path: Path) -> None:
+    made = ewf(CARD, (25_000, 8))
+    (tmp_path / "card.E01").write_bytes(made)
+    read = Read(tmp_path / "card.E01")
+    holds_card(read)
+    noted = "bytes 12800000 to 12804096 of the disk could not be read when the image was taken"
+    assert read.reasons == [noted]
+    broken = bytearray(made)
+    at = made.index(SPLIT[:CLUSTER])
+    broken[at + 5] ^= 1
+    (tmp_path / "card.E01").write_bytes(broken)
+    start = CARD.index(SPLIT[:CLUSTER]) // 32768 * 32768
+    assert Read(tmp_path / "card.E01").reasons == [
+        noted,
+        f"bytes {start} to {start + 32768} of the disk do not fit the image's own checksum"
+        " and read as zeros",
+    ]
 
 
 # --- in a case ----------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class Media:
     """A disk behind a container format."""
 
     def __init__(self, handle: Any, size: int, held: list[Any]) -> None:
-        self._handle = handle
+        self.handle = handle
         self._held = held  # file objects live as long as what reads them
         self.size = size
 
@@ -79,16 +79,9 @@ class Media:
         if size <= 0:
             return b""
         try:
-            return bytes(self._handle.read_buffer_at_offset(size, at))
+            return bytes(self.handle.read_buffer_at_offset(size, at))
         except OSError as error:
             raise ValueError(f"not readable at byte {at}: {first_line(error)}") from error
-
-    def hashes(self) -> dict[str, str]:
-        """``md5`` and ``sha1`` of the disk as the acquisition tool wrote them into the image (EWF)."""
-        if not isinstance(self._handle, pyewf.handle):
-            return {}
-        stated = dict(self._handle.get_hash_values())
-        return {n.lower(): v.lower() for n, v in stated.items() if n in ("MD5", "SHA1") and v}
 
 
 def first_line(error: BaseException) -> str:

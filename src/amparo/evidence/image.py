@@ -7,18 +7,16 @@ the disk, position -1 for zeros) or its record, so that its bytes are found agai
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from amparo.evidence import ewf
 from amparo.evidence.apfs import Container
 from amparo.evidence.archive import Listed, Listing, take
 from amparo.evidence.blocks import (
-    BLOCK,
     FORMS,
     Blocks,
-    Media,
     of_runs,
     open_blocks,
     source_of_runs,
@@ -31,24 +29,22 @@ from amparo.kit.found import Found
 from amparo.kit.plugin import Warn, opener
 from amparo.kit.source import Source
 
-MOST_PLACES = 20
-"""Unreadable places of an image named one by one."""
-
 
 class Disk(Source):
-    """An image as a Source: the disk's bytes, and ``blocks`` to reach any place."""
+    """An image as a Source: the disk's bytes, ``blocks`` to reach any place, and its segments."""
 
-    def __init__(self, blocks: Blocks, form: str) -> None:
+    def __init__(self, blocks: Blocks, form: str, fds: Sequence[int]) -> None:
         whole = source_of_runs(blocks, [(0, blocks.size)], blocks.size)
         super().__init__(whole.stream(), blocks.size)
         self.blocks = blocks
         self.form = form
+        self.fds = fds
 
 
 def disk(fds: list[int], locator: str) -> Disk:
     """The image behind all descriptors in order; ``{"image": form}``."""
     form = str(json.loads(locator)["image"])
-    return Disk(open_blocks(form, fds), form)
+    return Disk(open_blocks(form, fds), form, fds)
 
 
 @opener("image", version=1, forms=FORMS)
@@ -72,7 +68,8 @@ def list_image(source: Disk, found: Found, limits: Limits) -> Iterator[Listed]:
         yield from _volume(source, volume, listing, budget)
     if not opened:
         yield Warn("the partition table names no volume")
-    yield from _inner_hashes(source.blocks)
+    if source.form == "ewf":
+        yield from ewf.verify(source.blocks, source.fds)
 
 
 def _volume(source: Disk, volume: Volume, listing: Listing, budget: Budget) -> Iterator[Listed]:
@@ -203,43 +200,6 @@ def _take(
         yield listing.problem(file, f"read up to byte {content.size}: {taken.trouble}")
     elif content.size < entry.size:
         yield listing.problem(file, f"breaks off after {content.size} of {entry.size} bytes")
-
-
-def _inner_hashes(blocks: Blocks) -> Iterator[Warn]:
-    """Compare the disk's bytes with the hashes the acquisition tool wrote into the image."""
-    if not isinstance(blocks, Media):
-        return
-    stated = blocks.hashes()
-    if not stated:
-        return
-    engines = {name: hashlib.new(name, usedforsecurity=False) for name in stated}
-    at, broken = 0, []
-    while at < blocks.size:
-        want = min(BLOCK, blocks.size - at)
-        try:
-            data = blocks.read(at, want)
-        except ValueError as error:
-            broken.append((at, want, str(error)))
-            at += want
-            continue
-        if not data:
-            broken.append((at, blocks.size - at, "the image ends"))
-            break
-        for engine in engines.values():
-            engine.update(data)
-        at += len(data)
-    for start, length, reason in broken[:MOST_PLACES]:
-        yield Warn(f"bytes {start} to {start + length} of the disk are not readable: {reason}")
-    if len(broken) > MOST_PLACES:
-        yield Warn(f"{len(broken) - MOST_PLACES} further places of the disk are not readable")
-    for name, engine in engines.items():
-        if broken:
-            yield Warn(f"the image's own {name.upper()} could not be checked")
-        elif engine.hexdigest() != stated[name]:
-            yield Warn(
-                f"the image's own {name.upper()} {stated[name]} does not fit its bytes:"
-                f" {engine.hexdigest()}"
-            )
 
 
 def image_file(fds: list[int], locator: str) -> Source:
