@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from amparo.cli.say import REFUSED, STOPPED, Refused
+from amparo.cli.say import REFUSED, STOPPED, Refused, safe
 
 VERBS = {
     "demo": "demo",
@@ -17,6 +18,7 @@ VERBS = {
     "run": "case",
     "status": "case",
     "verify": "case",
+    "recover": "recover",
     "known": "known",
     "find": "find",
     "review": "desk",
@@ -29,6 +31,7 @@ HELP = {
     "run": "do all that is missing, with progress; resumable",
     "status": "what is done, what is not, what could not be read and why",
     "verify": "check custody hashes and the chain of actions",
+    "recover": "bring back erased rows of one SQLite database, without a case",
     "known": "known-hash sets: alert or ignore",
     "find": "find content, text or an account in a case",
     "review": "the web desk, on this machine only",
@@ -45,10 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return verb(args)
     except Refused as refusal:
-        print(f"amparo: {refusal}", file=sys.stderr)
+        print(f"amparo: {safe(str(refusal))}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print("\namparo: stopped; the same command goes on where it was", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # whoever read the answer has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return STOPPED
 
 
@@ -96,6 +102,14 @@ def parser() -> argparse.ArgumentParser:
     verb("status")
     verb("verify")
 
+    p = verb("recover", case=False)
+    p.add_argument(
+        "file", type=Path, metavar="FILE", help="the database; log and journal beside it"
+    )
+    p.add_argument("--live", action="store_true", help="live rows as well")
+    p.add_argument("--table", action="append", default=[], help="only this table (repeatable)")
+    p.add_argument("--sibling", type=Path, help="a database of the same application to learn from")
+
     p = verb("known")
     p.add_argument("do", choices=["add", "list", "remove"])
     p.add_argument("what", nargs="?", default="", help="add: the list's file; remove: its name")
@@ -109,16 +123,28 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--hash", help="MD5, SHA-1 or SHA-256 in hex")
     what.add_argument("--text", help="words in messages, names, subjects, paths")
     what.add_argument("--account", help="a phone number, JID or part of one")
-    p.add_argument("--limit", type=int, default=50)
+    p.add_argument("--limit", type=_positive, default=50)
 
     p = verb("review")
-    p.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    p.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
     p.add_argument("--no-open", action="store_true", help="only print the address")
     p.add_argument("--as", dest="performer", default="", help="who is looking (default: login)")
 
     p = verb("score")
     p.add_argument("truth", type=Path, metavar="TRUTH", help="the replay's truth file")
     return top
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError("a whole number from 1 to 1,000,000")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port from 0 to 65535")
+    return int(text)
 
 
 def _version() -> str:
