@@ -398,53 +398,60 @@ def test_damage_inside_an_e01_is_told(tmp_path: Path) -> None:
     )
 
 
-def ewf(data: bytes, bad: tuple[int, int]) -> bytes:
-    """An E01 of ``data`` in unpacked chunks, with one read error noted; no hash."""
-    out = bytearray(b"EVF\x09\x0d\x0a\xff\x00\x01" + struct.pack("<HH", 1, 0))
-
-    def section(kind: bytes, body: bytes, last: bool = False) -> int:
-        at = len(out)
-        size = 76 + len(body)
-        head = struct.pack("<16sQQ40x", kind, at if last else at + size, 0 if last else size)
-        out.extend(head + struct.pack("<I", zlib.adler32(head)) + body)
-        return at + 76
-
-    volume = struct.pack("<IIIIQ", 1, len(data) // 32768, 64, 512, len(data) // 512).ljust(
-        1048, b"\0"
-    )
-    section(b"volume", volume + struct.pack("<I", zlib.adler32(volume)))
+def ewf(data: bytes, pieces: int, bad: tuple[int, int]) -> list[bytes]:
+    """The segments of an E01 of ``data`` in unpacked chunks, with one read error noted; no hash."""
     chunks = [data[i : i + 32768] for i in range(0, len(data), 32768)]
-    at = section(b"sectors", b"".join(c + struct.pack("<I", zlib.adler32(c)) for c in chunks))
-    head = struct.pack("<I4xQ4x", len(chunks), at)
-    entries = struct.pack(f"<{len(chunks)}I", *(32772 * n for n in range(len(chunks))))
-    table = head + struct.pack("<I", zlib.adler32(head)) + entries
-    table += struct.pack("<I", zlib.adler32(entries))
-    section(b"table", table)
-    section(b"table2", table)
-    errors = struct.pack("<I512x", 1)
-    errors += struct.pack("<I", zlib.adler32(errors)) + struct.pack("<II", *bad)
-    section(b"error2", errors + struct.pack("<I", zlib.adler32(errors[-8:])))
-    section(b"done", b"", last=True)
-    return bytes(out)
+    each = -(-len(chunks) // pieces)
+    out = []
+    for number in range(pieces):
+        made = bytearray(b"EVF\x09\x0d\x0a\xff\x00\x01" + struct.pack("<HH", number + 1, 0))
+        volume = struct.pack("<IIIIQ", 1, len(chunks), 64, 512, len(data) // 512)
+        section(made, b"data" if number else b"volume", summed(volume.ljust(1048, b"\0")))
+        mine = chunks[number * each : (number + 1) * each]
+        at = section(made, b"sectors", b"".join(map(summed, mine)))
+        table = summed(struct.pack("<I4xQ4x", len(mine), at))
+        table += summed(struct.pack(f"<{len(mine)}I", *(32772 * n for n in range(len(mine)))))
+        section(made, b"table", table)
+        section(made, b"table2", table)
+        if number + 1 < pieces:
+            section(made, b"next", b"", last=True)
+        else:
+            section(
+                made, b"error2", summed(struct.pack("<I512x", 1)) + summed(struct.pack("<II", *bad))
+            )
+            section(made, b"done", b"", last=True)
+        out.append(bytes(made))
+    return out
 
 
-def test_an_e01_in_pieces_tells_of_errors_at_acquisition_and_since(tmp_path: Path) -> None:
-    made = ewf(CARD, (25_000, 8))
-    (tmp_path / "card.E01").write_bytes(made)
+def summed(data: bytes) -> bytes:
+    return data + struct.pack("<I", zlib.adler32(data))
+
+
+def section(made: bytearray, kind: bytes, body: bytes, last: bool = False) -> int:
+    """Append one section; where its data begin."""
+    at, size = len(made), 76 + len(body)
+    made += summed(struct.pack("<16sQQ40x", kind, at if last else at + size, 0 if last else size))
+    made += body
+    return at + 76
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_an_e01_tells_of_errors_at_acquisition_and_since(tmp_path: Path, pieces: int) -> None:
+    made = ewf(CARD, pieces, (25_000, 8))
+    for number, piece in enumerate(made, 1):
+        (tmp_path / f"card.E{number:02d}").write_bytes(piece)
     read = Read(tmp_path / "card.E01")
     holds_card(read)
     noted = "bytes 12800000 to 12804096 of the disk could not be read when the image was taken"
     assert read.reasons == [noted]
-    broken = bytearray(made)
-    at = made.index(SPLIT[:CLUSTER])
-    broken[at + 5] ^= 1
-    (tmp_path / "card.E01").write_bytes(broken)
-    start = CARD.index(SPLIT[:CLUSTER]) // 32768 * 32768
-    assert Read(tmp_path / "card.E01").reasons == [
-        noted,
-        f"bytes {start} to {start + 32768} of the disk do not fit the image's own checksum"
-        " and read as zeros",
-    ]
+    broken = bytearray(made[-1])
+    broken[-(len(broken) // 2)] ^= 1
+    (tmp_path / f"card.E{pieces:02d}").write_bytes(broken)
+    reasons = Read(tmp_path / "card.E01").reasons
+    assert reasons[0] == noted and len(reasons) == 2
+    assert reasons[1].endswith("do not fit the image's own checksum and read as zeros")
+    assert pieces == 1 or int(reasons[1].split()[1]) > len(CARD) // 2
 
 
 # --- in a case ----------------------------------------------------------------------------------
