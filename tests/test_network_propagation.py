@@ -196,6 +196,8 @@ def test_an_attachment_without_hash_counts_through_its_path() -> None:
     _, records = derived([*PEOPLE, held, carried, file], attachments, postings)
     (p,) = [r for r in records if isinstance(r, Posting)]
     assert (p.content, p.key) == (content("x"), "K")
+    (link,) = [r for r in records if isinstance(r, Link)]
+    assert set(p.basis) == {carried.id, link.id}, "the attachment alone does not name the content"
     withdrawn = Link(
         form="attachment_content", source=carried.id, target=content("x"), method="path",
         version=1, log10_lr=2.0, withdrawn=True,

@@ -113,7 +113,7 @@ class Posting(Record):
     forward_score: int | None = None
     exhibits: tuple[str, ...] = ()
     basis: tuple[str, ...] = ()
-    """Ids of the Attachment records."""
+    """Ids of the Attachment records, and of the Link where only its noted path says what one was."""
 
 
 @kind("tenure", "thread", "account", "since", "until")

@@ -41,6 +41,8 @@ class Carried:
     content: Ints
     id: Packed
     contents: list[Id]
+    paths: dict[Id, Id]
+    """For attachments known by their noted path only: the Link that says so."""
 
     def of(self, messages: Packed) -> tuple[Ints, Ints]:
         """For each message the range of its attachments, as starts and ends."""
@@ -53,19 +55,27 @@ class Carried:
 def carried(view: View) -> Carried:
     """All attachments whose content is known: from the messenger's hash, else by the noted path."""
     links = view.columns(
-        Link, "source", "target", form="attachment_content", method="path", withdrawn=False
+        Link, "source", "target", "id", form="attachment_content", method="path", withdrawn=False
     )
-    by_path = dict(links)
+    by_path = {source: (target, link) for source, target, link in links}
+    paths: dict[Id, Id] = {}
     contents, content, message, ids = Numbering(), array("q"), Packing(), Packing()
     for id, of, named in view.columns(Attachment, "id", "message", "content"):
-        if of and (known := named or by_path.get(id, "")):
+        guess, link = by_path.get(id, ("", ""))
+        if of and (known := named or guess):
+            if not named:
+                paths[id] = link
             content.append(contents(known))
             message.add(of)
             ids.add(id)
     messages, attachments = message.array(), ids.array()
     order = np.lexsort((attachments, messages))
     return Carried(
-        messages[order], np.array(content, np.int64)[order], attachments[order], contents.texts()
+        messages[order],
+        np.array(content, np.int64)[order],
+        attachments[order],
+        contents.texts(),
+        paths,
     )
 
 
@@ -133,7 +143,7 @@ def unkeyed(sender: Id, stamp: int) -> str:
 @deriver(
     "postings",
     stage="network",
-    version=1,
+    version=2,
     reads=(Account, Attachment, Link, Message, Resolution),
     makes=(Posting,),
 )
@@ -184,12 +194,14 @@ class Writer:
         threads: dict[str, int] = {}
         for (_, thread, _, _), _ in ordered:
             threads[thread] = threads.get(thread, 0) + 1
-        seen: set[str] = set()
+        paths, seen = self._held.paths, set[str]()
         used: set[tuple[str, str, str]] = set()
         for place, ((time, thread, key, account), m) in enumerate(ordered, 1):
             if (thread, key, account) in used:
                 key = f"{key}@{time}"  # one key used twice, hours apart: two messages
             used.add((thread, key, account))
+            rests = set(ids(self._held.id[held_by[m]]))
+            rests |= {paths[id] for id in rests if id in paths}
             copies, forward = self._copies(m)
             dated = time != NEVER
             yield Posting(
@@ -203,7 +215,7 @@ class Writer:
                 first_in_thread=thread not in seen and (dated or threads[thread] == 1),
                 forward_score=forward,
                 exhibits=copies,
-                basis=tuple(sorted(ids(self._held.id[held_by[m]]))),
+                basis=tuple(sorted(rests)),
             )
             seen.add(thread)
 
