@@ -6,6 +6,7 @@ import hashlib
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from amparo.model import (
     Content,
     File,
     KnownMatch,
+    KnownSet,
     Mark,
     Message,
     Posting,
+    StackMember,
     Thread,
     ThreadInfo,
     make_id,
@@ -300,6 +303,36 @@ def test_first_posters_are_said_with_their_coverage(desk: TestClient, case: Case
         assert "arliest observed by seized devices" in page, address
         assert re.search(r"seen on \d+", page), address
     assert "numbering country, not the person" in desk.get(f"/account/{posting.account}").text
+
+
+def test_a_large_stack_says_its_earliest_posting_and_every_known_member(
+    desk: TestClient, case: Case
+) -> None:
+    stack, posting = next(
+        (m.stack, p)
+        for p in case.store.each(Posting, place=1)
+        for m in case.store.each(StackMember, content=p.content)
+    )
+    members = [f"00000000-0000-5000-8000-{n:012d}" for n in range(600)]
+    early = replace(posting, content=members[-1], time=1)
+    sets = next(case.store.each(KnownSet, use="alert"))
+    match = KnownMatch(content=members[-1], known_set=sets.id, algorithm="md5", use="alert")
+    placed = [StackMember(content=m, stack=stack, distance=9, method="pdq") for m in members]
+    case.store.put([*placed, early, match], "t")
+    for address in (f"/stack/{stack}", f"/content/{stack}"):
+        answer = desk.get(address, headers={"accept": "application/json"}).json()
+        first = answer.get("first") or answer["steps"]
+        assert first[0]["posting"]["time"] == 1, address
+        assert members[-1] in [k["content"] for k in answer["known"]], address
+
+
+def test_a_record_leads_to_the_action_that_read_its_file(desk: TestClient, case: Case) -> None:
+    read = next(a for _, a, _ in case.store.actions() if a.kind.startswith("parse/"))
+    message = next(case.store.each(Message, at_file=read.inputs[0]))
+    answer = desk.get(
+        f"/record/message/{message.id}", headers={"accept": "application/json"}
+    ).json()
+    assert read.kind in [entry["action"]["kind"] for entry in answer["history"]]
 
 
 def test_the_graph_has_places_and_is_the_same_twice(desk: TestClient, case: Case) -> None:

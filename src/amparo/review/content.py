@@ -48,9 +48,9 @@ def content(request: Request, id: Id) -> Response:
     members = reads.rows(StackMember, stack=centre)
     related = [row.content for row in members] or [id]
     files = reads.rows(File, content=id)
-    postings = travel(desk, related[:500])
+    postings = travel(desk, related)
     offset = whole(request, "offset")
-    known = reads.among(KnownMatch, "content", related[:500])
+    known = reads.among(KnownMatch, "content", related)
     return desk.show(
         request,
         "content.html",
@@ -83,7 +83,7 @@ def content(request: Request, id: Id) -> Response:
             "coverage": len({e for p in postings for e in p.exhibits}),
             "marks": [
                 {"mark": m, "label": label(m.scheme, m.version, m.code) or m.text or m.code}
-                for m in marks(desk, related[:500])
+                for m in marks(desk, related)
             ],
             "grade": desk.grade(centre),
             "exhibits": directory.exhibits,

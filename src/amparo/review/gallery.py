@@ -108,14 +108,14 @@ def stack(request: Request, id: Id) -> Response:
         {
             "id": centre,
             "tile": tile(queue, number, 0, contents),
-            "known": reads.among(KnownMatch, "content", some),
+            "known": reads.among(KnownMatch, "content", members),
             "files": files[:12],
             "file_count": int(queue.files[number]),
             "exhibits": {f.exhibit: desk.directory().exhibits.get(f.exhibit) for f in files},
             "exif": reads.among(Exif, "content", some)[:3],
             "media": reads.among(Media, "content", [centre]),
             "content": contents.get(centre),
-            "first": [step(desk, p) for p in travel(desk, some)[:1]],
+            "first": [step(desk, p) for p in travel(desk, members)[:1]],
             "grade": desk.grade(centre),
         },
     )

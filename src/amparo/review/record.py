@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from amparo.model import KINDS, At, Exhibit, File, Id, Record
 from amparo.review.desk import Desk, found
+from amparo.review.reads import Entry
 
 router = APIRouter()
 
@@ -59,9 +60,17 @@ def record(request: Request, kind: str, id: Id) -> Response:
             "file": desk.reads.get(File, at.file) if isinstance(at, At) else None,
             "basis": resting_on(desk, kind, basis[:200]),
             "basis_count": len(basis),
-            "history": desk.reads.history(id),
+            "history": made_by(desk, id, at),
         },
     )
+
+
+def made_by(desk: Desk, id: Id, at: object) -> list[Entry]:
+    """Actions that took this record as input; for what was read, also those that read its file."""
+    entries = {entry.sequence: entry for entry in desk.reads.history(id)}
+    if isinstance(at, At):
+        entries |= {entry.sequence: entry for entry in desk.reads.history(at.file)}
+    return [entries[sequence] for sequence in sorted(entries)]
 
 
 def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
