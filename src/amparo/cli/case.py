@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, table
+from amparo.model import path_text
 
 if TYPE_CHECKING:
     from amparo.store import Case, Store
@@ -31,14 +33,20 @@ def opened(path: Path, write: bool = False) -> Iterator[Case]:
 
 def new(args: argparse.Namespace) -> int:
     """Create a case."""
-    from amparo.store import Case, StoreRefused
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from amparo.review.schemes import find_scheme
+    from amparo.store import Case
 
     try:
+        find_scheme(args.scheme)
         case = Case.create(
             args.case, args.name or args.case.stem, scheme=args.scheme, store=args.store
         )
-    except (StoreRefused, OSError) as error:
+    except (ValueError, OSError) as error:
         raise Refused(str(error)) from error
+    except SQLAlchemyError as error:
+        raise Refused(f"no case can be made there: {getattr(error, 'orig', error)}") from error
     case.close()
     answer(args.json, {"case": str(args.case)}, [f"Created {args.case}"])
     return DONE
@@ -55,12 +63,16 @@ def add(args: argparse.Namespace) -> int:
     with opened(args.case, write=True) as case:
         taken = []
         for path in args.paths:
+            number = _number(args.exhibit, path)
+            here, there = args.case.resolve(), path.resolve()
+            if here == there or here in there.parents or there in here.parents:
+                raise Refused(f"{path}: the case itself is in there")
             try:
                 taken.append(
                     add_exhibit(
                         case,
                         path,
-                        number=args.exhibit or path.name,
+                        number=number,
                         country=args.country.upper(),
                         site=args.site,
                         holder=args.holder,
@@ -83,6 +95,14 @@ def add(args: argparse.Namespace) -> int:
     return PROBLEMS if problems else DONE
 
 
+def _number(given: str, path: Path) -> str:
+    """The exhibit's number: as given, else the path's own name; any bytes, as text that is safe to show."""
+    number = path_text(os.fsencode(given or path.resolve().name))
+    if not number.strip():
+        raise Refused(f"{path} has no name that could be its number: give --exhibit")
+    return number
+
+
 def run(args: argparse.Namespace) -> int:
     """Do all that is missing."""
     from amparo.run.progress import Progress
@@ -98,11 +118,11 @@ def run(args: argparse.Namespace) -> int:
             answer(args.json, {"idle": True}, ["Nothing to do: everything is up to date."])
             return DONE
         from amparo.run.local import run as run_plan
-        from amparo.sandbox.guard import FloorError
+        from amparo.sandbox.guard import FloorError, GuardError
 
         try:
             summary = run_plan(case, plan, Progress(quiet=args.json))
-        except FloorError as error:
+        except (FloorError, GuardError, OSError) as error:
             raise Refused(str(error)) from error
         answer(args.json, summary.as_dict(), summary.lines())
         return PROBLEMS if summary.counts.problems else DONE

@@ -148,6 +148,9 @@ def score(args: argparse.Namespace) -> int:
 
     if not args.truth.is_file():
         raise Refused(f"{safe(str(args.truth))}: no truth file there")
+    with args.truth.open("rb") as stream:
+        if stream.read(16) != b"SQLite format 3\0":
+            raise Refused(f"{args.truth}: no truth file (the replay writes truth.db)")
     with opened(args.case) as case:
         report = compare(case.store, args.truth)
         answer(args.json, report.as_dict(), report.lines())

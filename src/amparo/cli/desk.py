@@ -6,7 +6,7 @@ import argparse
 import getpass
 
 from amparo.cli.case import opened
-from amparo.cli.say import DONE
+from amparo.cli.say import DONE, Refused
 
 
 def review(args: argparse.Namespace) -> int:
@@ -15,11 +15,14 @@ def review(args: argparse.Namespace) -> int:
     from amparo.run.picture import Pictures
 
     with opened(args.case, write=True) as case, Pictures(case) as pictures:
-        serve(
-            case,
-            pictures.webp,
-            port=args.port,
-            performer=args.performer or getpass.getuser(),
-            open_browser=not args.no_open,
-        )
+        try:
+            serve(
+                case,
+                pictures.webp,
+                port=args.port,
+                performer=args.performer or getpass.getuser(),
+                open_browser=not args.no_open,
+            )
+        except (ValueError, OSError) as error:  # an unknown scheme, a port that is taken
+            raise Refused(str(error)) from error
     return DONE

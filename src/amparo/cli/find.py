@@ -19,7 +19,7 @@ def find(args: argparse.Namespace) -> int:
             return _text(case, args, args.text, ())
         if args.account is not None:
             return _text(case, args, args.account, ("account", "account_name"))
-        hits = _by_hash(case, args.hash) if args.hash else _by_image(case, args)
+        hits = _by_hash(case, args.hash) if args.hash is not None else _by_image(case, args)
         rows = [_where(case, *hit) for hit in hits[: args.limit]]
         lines = [line for row in rows for line in _lines(row)] or ["Nothing found."]
         answer(args.json, {"found": rows, "total": len(hits)}, lines)
@@ -27,7 +27,13 @@ def find(args: argparse.Namespace) -> int:
 
 
 def _text(case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...]) -> int:
-    hits = [h for h in case.store.search(text, limit=args.limit) if not kinds or h.kind in kinds]
+    from amparo.store import Hit
+
+    hits, after = list[Hit](), 0
+    while len(hits) < args.limit and (page := case.store.search(text, args.limit, after)):
+        hits += [h for h in page if not kinds or h.kind in kinds]
+        after = page[-1].place
+    hits = hits[: args.limit]
     answer(
         args.json,
         {"found": [{"kind": h.kind, "id": h.id, "text": h.text} for h in hits]},
@@ -53,6 +59,8 @@ def _by_image(case: Case, args: argparse.Namespace) -> list[tuple[str, int, bool
     from amparo.model import Fingerprint
     from amparo.run.picture import look_at
 
+    if args.image.exists() and not args.image.is_file():
+        raise Refused(f"{args.image}: not a file")
     try:
         with args.image.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from amparo.cli.case import opened
@@ -11,7 +12,7 @@ from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, table
 
 def known(args: argparse.Namespace) -> int:
     """Known-hash sets: alert or ignore."""
-    from amparo.match.known import compile_set, remove_set
+    from amparo.match.known import compile_set, drop_unlisted, remove_set
     from amparo.model import KnownSet
     from amparo.run.writer import person_action
 
@@ -20,14 +21,17 @@ def known(args: argparse.Namespace) -> int:
             if not args.use or not args.what:
                 raise Refused("known add needs a FILE and --use alert or --use ignore")
             path = Path(args.what)
+            if path.exists() and not path.is_file():
+                raise Refused(f"{path}: not a file")
+            drop_unlisted(case.derived, {s.id for s in case.store.each(KnownSet)})
             try:
                 made, problems = compile_set(
                     path, case.derived, args.name or path.stem, args.use, args.origin
                 )
             except (ValueError, OSError) as error:
                 raise Refused(f"{path}: {error}") from error
-            case.store.put([made])
-            case.store.act(person_action("known/add", (made.id,), purpose=args.origin))
+            action = person_action("known/add", (made.id,), purpose=args.origin)
+            case.store.finish(action, [made], done=(), maker="")
             lines = [
                 f"{safe(made.name)}: {made.hashes:,} hashes of {made.entries:,} entries, {made.use}"
                 + (f"; {made.unmatched:,} stored, not matched" if made.unmatched else ""),
@@ -42,7 +46,8 @@ def known(args: argparse.Namespace) -> int:
                 raise Refused(f"no known set {args.what!r} in this case")
             for one in gone:
                 case.store.remove(KnownSet, [one.id], person_action("known/remove", (one.id,)))
-                remove_set(case.derived, one.id)
+                with suppress(FileNotFoundError):  # what is derived may have been deleted before
+                    remove_set(case.derived, one.id)
             answer(args.json, {"removed": [s.name for s in gone]}, [f"Removed {args.what}"])
             return DONE
         rows: list[tuple[object, ...]] = [

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -274,6 +274,13 @@ def remove_set(folder: Path, id: Id) -> None:
     shutil.rmtree(gone, ignore_errors=True)
     place.rename(gone)
     shutil.rmtree(gone)
+
+
+def drop_unlisted(folder: Path, ids: Collection[Id]) -> None:
+    """Deletes compiled sets the case has no record of: left by an adding or removal cut short."""
+    for place in sorted((folder / "known").glob("*-*-*-*-*")):
+        if not place.name.startswith(".") and place.name not in ids:
+            remove_set(folder, place.name)
 
 
 @deriver("known", stage="match", version=2, reads=(Content, KnownSet), makes=(KnownMatch,))

@@ -117,7 +117,10 @@ def _columns(line: bytes) -> _Column | None:
     """The columns when the line is a header: it names a hash and holds none."""
     text = line.decode("utf-8", "replace")
     separator = max(_SEPARATORS, key=text.count)
-    names = next(csv.reader([text], delimiter=separator), [])
+    try:
+        names = next(csv.reader([text], delimiter=separator), [])
+    except csv.Error:  # a stray carriage return, or a cell beyond all measure
+        return None
     if not any(algorithm_of(n) for n in names) or _plain(line):
         return None
     return _Column(names, separator)

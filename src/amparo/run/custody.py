@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amparo.evidence.detect import IMAGES
-from amparo.evidence.folder import hash_pieces, open_file
+from amparo.evidence.folder import hash_pieces, open_file, walk
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Seal, path_bytes
 from amparo.run.exhibits import derived_of, pieces
-from amparo.run.intake import list_folder
+from amparo.run.intake import list_folder, manifest
 from amparo.run.progress import Progress
 from amparo.run.writer import machine_action, now_ms, person_action
 from amparo.store import Case
@@ -57,7 +57,7 @@ def check_seals(case: Case, show: Progress) -> list[Checked]:
                 now = next(r for r in list_folder(root, exhibit, show) if isinstance(r, Seal))
                 reason = "" if now.sha256 == seal.sha256 else "CHANGED since intake"
             else:
-                reason = _changed_files(case, exhibit, root, show)
+                reason = _changed_files(case, exhibit, seal, root, show)
         except (OSError, ValueError) as error:
             reason = f"could not be read: {getattr(error, 'strerror', None) or error}"
         out.append(Checked(exhibit.number, seal.files, reason))
@@ -104,11 +104,16 @@ def compare_stated(case: Case, exhibit: Exhibit, seal: Seal, stated: str) -> str
     return reason
 
 
-def _changed_files(case: Case, exhibit: Exhibit, root: Path, show: Progress) -> str:
-    changed = []
+def _changed_files(case: Case, exhibit: Exhibit, seal: Seal, root: Path, show: Progress) -> str:
+    changed, known = [], set()
+    lines: list[tuple[str, int, str]] = []
     for file in case.store.each(File, exhibit=exhibit.id, entry="file"):
+        if derived_of(case, file) is not None:
+            continue
+        known.add(file.path)
         content = case.store.get(Content, file.content) if file.content else None
-        if content is None or derived_of(case, file) is not None:
+        lines.append((file.path, file.size, content.sha256 if content else ""))
+        if content is None:
             continue
         try:
             if _sha256(root, file.path) != content.sha256:
@@ -116,9 +121,13 @@ def _changed_files(case: Case, exhibit: Exhibit, root: Path, show: Progress) -> 
         except OSError as error:
             changed.append(f"{file.path} ({error.strerror})")
         show.step(1, file.size)
-    if not changed:
-        return ""
-    return f"CHANGED since intake: {len(changed)} files, first {changed[0]}"
+    now = (e for e in walk(root, exhibit.id) if isinstance(e, File) and e.entry == "file")
+    changed += [f"{e.path} (added)" for e in now if e.path not in known]
+    if changed:
+        return f"CHANGED since intake: {len(changed)} files, first {changed[0]}"
+    if manifest(lines) != seal.sha256:
+        return "the case's own list of its files is not the one that was sealed"
+    return ""
 
 
 def _sha256(root: Path, path: str) -> str:

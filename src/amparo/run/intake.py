@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,17 +190,22 @@ def list_folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record
         if isinstance(record, File) and record.entry == "file":
             lines.append((record.path, record.size, record.content))
         yield record
-    manifest = hashlib.sha256()
-    for path, size, content in sorted(lines):
-        manifest.update(f"{hashes.get(content, '')} {size} {path}\n".encode())
     yield Seal(
         exhibit=exhibit.id,
         method="manifest",
-        sha256=manifest.hexdigest(),
+        sha256=manifest((path, size, hashes.get(c, "")) for path, size, c in lines),
         files=len(lines),
         bytes=sum(size for _, size, _ in lines),
         readings=2,
     )
+
+
+def manifest(lines: Iterable[tuple[str, int, str]]) -> str:
+    """SHA-256 over the sorted lines ``sha256 size path`` of a folder; given as (path, size, sha256)."""
+    digest = hashlib.sha256()
+    for path, size, sha256 in sorted(lines):
+        digest.update(f"{sha256} {size} {path}\n".encode())
+    return digest.hexdigest()
 
 
 def _container(
@@ -213,7 +218,10 @@ def _container(
     locked: bool,
 ) -> Iterator[Record]:
     """The container's hashes and, unless it is locked, what it holds."""
-    sha256, size, readings = hash_pieces(pieces(exhibit), show.step)
+    try:
+        sha256, size, readings = hash_pieces(pieces(exhibit), show.step)
+    except ValueError as error:  # a piece is gone, or no two readings agreed
+        raise OSError(str(error)) from error
     files = 0
     for reason in reasons:
         yield _problem(spec, exhibit, "", reason)

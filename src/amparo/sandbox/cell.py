@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
+import hashlib
 import os
 import socket
 from collections.abc import Iterator
@@ -69,12 +70,23 @@ def _read(
 ) -> None:
     """Run the plugin over what the reader opened and send what it yields."""
     plugin = load(function)
+    if found.file and found.sha256:
+        _unchanged(source, found.sha256)
     if opens != "sqlite":
         answer.take(plugin(source, found))
         return
     from amparo.kit.sqlite import Database
 
     answer.take(plugin(Database(source, seconds), found))
+
+
+def _unchanged(source: Source, sha256: str) -> None:
+    """Raises ValueError when a file is not the one intake hashed: its rows would be said of another."""
+    digest, stream = hashlib.sha256(), source.stream()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    if digest.hexdigest() != sha256:
+        raise ValueError("changed since intake: its SHA-256 is another")
 
 
 class _Answer:

@@ -1,0 +1,214 @@
+"""Odd arguments and interrupted work at the command line: one line of refusal, never a trace, never a loss."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from amparo.cli import main
+from amparo.match.known import compile_set
+from amparo.model import AccountName, At, Exhibit, Problem, Seal
+from amparo.store import Case
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def case(tmp_path: Path, capsys: Said) -> Path:
+    path = tmp_path / "case.amparo"
+    assert main(["new", str(path)]) == 0
+    capsys.readouterr()
+    return path
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    (folder / "note.txt").write_text("table and chair")
+    return folder
+
+
+def refused(capsys: Said, *args: str | Path) -> str:
+    """The one line a verb refuses with."""
+    assert main([str(a) for a in args]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_an_exhibit_of_any_name_is_added_twice_and_shown_safely(
+    case: Path, tmp_path: Path, capsys: Said
+) -> None:
+    path = os.fsencode(tmp_path) + b"/card\xff\x1b[31m\n"
+    os.mkdir(path)
+    for _ in range(2):
+        assert main(["add", str(case), os.fsdecode(path), "--json"]) == 0
+        assert (
+            json.loads(capsys.readouterr().out)["exhibits"][0]["number"]
+            == "card\\xff\\x1b[31m\\x0a"
+        )
+    assert main(["status", str(case)]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    assert "\x1b" not in refused(capsys, "add", case, tmp_path / "gone\x1b[31m")
+
+
+def test_a_relative_path_gives_the_folders_own_name(
+    case: Path, card: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(card)
+    assert main(["add", str(case), ".", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["exhibits"][0]["number"] == "card"
+    assert "--exhibit" in refused(capsys, "add", case, "/")
+
+
+def test_the_case_is_no_exhibit_of_its_own(case: Path, capsys: Said) -> None:
+    for path in (case, case.parent, case / "derived"):
+        assert "the case itself" in refused(capsys, "add", case, path)
+
+
+def test_a_case_is_not_made_where_it_could_not_be_used(tmp_path: Path, capsys: Said) -> None:
+    path = tmp_path / "n.amparo"
+    assert "scheme" in refused(capsys, "new", path, "--scheme", "nonsense")
+    assert "mysql" in refused(capsys, "new", path, "--store", "mysql://host/db")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    assert main(["new", str(path), "--store", f"postgresql://u:word@127.0.0.1:{port}/x"]) == 2
+    assert "word" not in capsys.readouterr().err
+    assert main(["new", str(path)]) == 0, "what failed before does not stand in the way"
+
+
+def test_finding_with_odd_arguments(case: Path, card: Path, tmp_path: Path, capsys: Said) -> None:
+    assert "32, 40 or 64" in refused(capsys, "find", case, "--hash", "")
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a file" in refused(capsys, "find", case, "--image", tmp_path / "pipe")
+    for wrong in ("-1", "0", "many"):
+        with pytest.raises(SystemExit):
+            main(["find", str(case), "--text", "x", "--limit", wrong])
+    with pytest.raises(SystemExit):
+        main(["review", str(case), "--port", "65536"])
+
+
+def test_an_account_is_found_behind_many_other_hits(case: Path, capsys: Said) -> None:
+    with Case.open(case, write=True) as opened:
+        opened.store.put(Exhibit(number=f"Pine {n}", form="folder", source="/x") for n in range(60))
+        at = At("exhibit", "file", "wa_contacts", 1)
+        opened.store.put([AccountName(at=at, account="a", name="Pine token", source="push")])
+    assert main(["find", str(case), "--account", "pine", "--json", "--limit", "5"]) == 0
+    assert [f["kind"] for f in json.loads(capsys.readouterr().out)["found"]] == ["account_name"]
+
+
+def test_a_port_that_is_taken_and_a_scheme_nobody_knows(
+    case: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = str(taken.getsockname()[1])
+        assert "in use" in refused(capsys, "review", case, "--no-open", "--port", port)
+    monkeypatch.setenv("AMPARO_SCHEME", "nonsense")
+    assert "scheme" in refused(capsys, "review", case, "--no-open")
+
+
+def test_score_wants_the_truth(case: Path, tmp_path: Path, capsys: Said) -> None:
+    (tmp_path / "truth.json").write_text("{}")
+    assert "truth.db" in refused(capsys, "score", case, tmp_path / "truth.json")
+
+
+def listed(folder: Path, word: str = "chair") -> Path:
+    """A list of one hash."""
+    path = folder / "list.txt"
+    path.write_text(hashlib.md5(word.encode()).hexdigest() + "\n")
+    return path
+
+
+def test_a_known_set_cut_short_does_not_stand_in_the_way(
+    case: Path, tmp_path: Path, capsys: Said
+) -> None:
+    source = listed(tmp_path)
+    compile_set(source, case / "derived", "list", "ignore")  # killed before the record was written
+    assert main(["known", str(case), "add", str(source), "--use", "alert", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["set"]["use"] == "alert"
+    with Case.open(case) as opened:
+        assert [a.kind for _, a, _ in opened.store.actions()] == ["known/add"]
+
+
+def test_a_known_set_without_its_arrays_is_said_and_can_go(
+    case: Path, card: Path, tmp_path: Path, capsys: Said
+) -> None:
+    assert main(["known", str(case), "add", str(listed(tmp_path)), "--use", "alert"]) == 0
+    assert main(["add", str(case), str(card)]) == 0
+    shutil.rmtree(case / "derived" / "known")
+    capsys.readouterr()
+    assert main(["run", str(case), "--json"]) == 2
+    assert "add its list again" in capsys.readouterr().err
+    assert main(["known", str(case), "remove", "list"]) == 0
+    assert main(["run", str(case), "--json"]) == 0
+
+
+def test_what_is_no_list_is_refused(case: Path, tmp_path: Path, capsys: Said) -> None:
+    wild = tmp_path / "wild.txt"
+    wild.write_bytes(b"md5,\rsha1,x\n" * 3)
+    assert "not a hash list" in refused(capsys, "known", case, "add", wild, "--use", "alert")
+    assert "not a file" in refused(capsys, "known", case, "add", tmp_path, "--use", "alert")
+
+
+def test_verify_sees_an_added_file_and_a_list_that_was_changed(
+    case: Path, card: Path, capsys: Said
+) -> None:
+    def verified() -> str:
+        main(["verify", str(case), "--json"])
+        return str(json.loads(capsys.readouterr().out)["exhibits"][0]["reason"])
+
+    assert main(["add", str(case), str(card), "--json"]) == 0
+    capsys.readouterr()
+    assert verified() == ""
+    (card / "later.txt").write_text("lamp")
+    assert "later.txt (added)" in verified()
+    (card / "later.txt").unlink()
+    with Case.open(case, write=True) as opened:
+        with opened.store._backend.writing() as connection:
+            connection.exec_driver_sql("UPDATE file SET size = size + 1")
+    assert "not the one that was sealed" in verified()
+
+
+def test_a_container_that_never_reads_the_same_is_a_problem(
+    case: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "phone.zip", "w") as made:
+        made.writestr("note.txt", "table")
+
+    def never(*_: object) -> None:
+        raise ValueError("two readings never agreed in 5")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("amparo.run.intake.hash_pieces", never)
+        assert main(["add", str(case), str(tmp_path / "phone.zip"), "--json"]) == 1
+    with Case.open(case) as opened:
+        (problem,) = opened.store.each(Problem)
+        assert "never agreed" in problem.reason and not list(opened.store.each(Seal))
+    capsys.readouterr()
+    assert main(["run", str(case), "--json"]) == 0
+    with Case.open(case) as opened:
+        assert not list(opened.store.each(Problem)) and list(opened.store.each(Seal))
+
+
+def test_a_database_changed_since_intake_is_not_read_as_the_one_sealed(
+    case: Path, card: Path, capsys: Said
+) -> None:
+    page = b"<html><a href='https://example.org/%d'>x</a></html>"
+    (card / "page.html").write_bytes(page % 1)
+    assert main(["add", str(case), str(card), "--json"]) == 0
+    (card / "page.html").write_bytes(page % 2)
+    assert main(["run", str(case), "--json"]) == 1
+    with Case.open(case) as opened:
+        (problem,) = opened.store.each(Problem)
+        assert "changed since intake" in problem.reason and problem.path == "page.html"
