@@ -16,6 +16,7 @@ import pytest
 from amparo.cli import main
 from amparo.evidence import image
 from amparo.evidence.detect import form_of
+from amparo.evidence.free import unallocated
 from amparo.evidence.segments import segments
 from amparo.evidence.unpack import Limits
 from amparo.kit.found import Found
@@ -483,3 +484,73 @@ def test_the_stated_hash_is_held_against_all_pieces(
     assert main(["verify", str(path)]) == 0
     (tmp_path / "disk.002").write_bytes(CARD[5_000_000:-1] + b"x")
     assert main(["verify", str(path)]) != 0
+
+
+# --- what belongs to no file --------------------------------------------------------------------
+
+
+def free_of(path: Path) -> list[tuple[int, int]]:
+    fds = [os.open(p, os.O_RDONLY) for p in segments(path, "raw")]
+    try:
+        return list(unallocated(fds, '{"image": "raw"}'))
+    finally:
+        os.close(fds[0])
+
+
+def covered(ranges: list[tuple[int, int]], at: int, size: int) -> int:
+    return sum(max(0, min(a + n, at + size) - max(a, at)) for a, n in ranges)
+
+
+def test_free_bytes_of_a_card_are_all_but_its_files(tmp_path: Path) -> None:
+    disk = partitioned(CARD, signed(1 << 17, 0, b"LUKS\xba\xbe"))
+    (tmp_path / "disk").write_bytes(disk)
+    ranges = free_of(tmp_path / "disk")
+    assert covered(ranges, 0, 64 * SECTOR) == 64 * SECTOR, "the gap before the first volume"
+    assert covered(ranges, disk.index(GONE), len(GONE)) == len(GONE)
+    assert covered(ranges, disk.index(WHOLE), len(WHOLE)) == 0
+    assert covered(ranges, disk.index(SPLIT[:CLUSTER]), CLUSTER) == 0
+    assert covered(ranges, len(disk) - (1 << 17), 1 << 17) == 0, "encrypted"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        ("mkfs.ext4", "-q"),
+        ("mkfs.ext2", "-q", "-b", "1024"),
+        ("mkfs.vfat", "-F", "12"),
+        ("mkfs.vfat", "-F", "32", "-s", "1"),
+        ("mkntfs", "-q", "-F"),
+        ("mkfs.exfat",),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_an_empty_volume_is_nearly_all_free(tmp_path: Path, make: tuple[str, ...]) -> None:
+    tool(make[0])
+    disk = tmp_path / "disk"
+    disk.touch()
+    size = (8 if "12" in make else 48) << 20
+    os.truncate(disk, size)
+    sh(*make, disk)
+    ranges = free_of(disk)
+    assert all(n > 0 and at + n <= size for at, n in ranges)
+    assert 0.8 * size < sum(n for _, n in ranges) < size - 4096
+    read = Read(disk)
+    assert not [f for f in read.files.values() if f.state == "deleted"]
+
+
+def test_free_bytes_and_files_share_nothing(tmp_path: Path) -> None:
+    tool("mkfs.ext4", "debugfs")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "kept.bin").write_bytes(WHOLE * 40)
+    (source / "gone.bin").write_bytes(GONE * 40)
+    disk = tmp_path / "disk"
+    disk.touch()
+    os.truncate(disk, 16 << 20)
+    sh("mkfs.ext4", "-q", "-d", source, disk)
+    at = disk.read_bytes().index(GONE * 40)
+    assert covered(free_of(disk), at, len(GONE) * 40) == 0
+    sh("debugfs", "-w", "-R", "rm gone.bin", disk)
+    ranges = free_of(disk)
+    assert covered(ranges, at, len(GONE) * 40) == len(GONE) * 40
+    assert covered(ranges, disk.read_bytes().index(WHOLE * 40), len(WHOLE) * 40) == 0
