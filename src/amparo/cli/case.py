@@ -108,13 +108,17 @@ def run(args: argparse.Namespace) -> int:
     from amparo.run.progress import Progress
 
     with opened(args.case, write=True) as case:
-        from amparo.run.plan import Plan
+        from amparo.run.idle import nothing_changed
 
-        try:
-            plan = Plan(case, args.stage, args.only)
-        except ValueError as error:
-            raise Refused(str(error)) from error
-        if plan.finished():
+        idle = not args.stage and not args.only and nothing_changed(case)
+        if not idle:
+            from amparo.run.plan import Plan
+
+            try:
+                plan = Plan(case, args.stage, args.only)
+            except ValueError as error:
+                raise Refused(str(error)) from error
+        if idle or plan.finished():
             answer(args.json, {"idle": True}, ["Nothing to do: everything is up to date."])
             return DONE
         from amparo.run.local import run as run_plan

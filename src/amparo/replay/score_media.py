@@ -172,19 +172,18 @@ def erased_messages(case: Comparison) -> Measure:
     sent = {(thread_of(g), key) for g, key in case.rows("SELECT grp, key_id FROM message")}
     sent |= {(thread, key) for _, thread, key in erased}
     truth = {item for item, alive in erased.items() if alive}
-    held, recovered, notices = set(), set(), set()
-    rows = case.view.columns(Message, "thread", "key", "form", "revoked", "at_state")
-    for thread, key, form, revoked, state in rows:
-        here = (case.thread(thread), key)
-        if form == "system":
-            notices.add(here)
+    held, recovered = set(), set()
+    names = ("thread", "key", "form", "revoked", "sent", "at_state")
+    for thread, key, form, revoked, sent_at, state in case.view.columns(Message, *names):
+        # An index may keep the key alone: that proves a row, but neither gives back what it said nor
+        # tells a message from a notice of the messenger, which the truth does not list.
+        if form == "system" or (state != "live" and sent_at is None):
             continue
+        here = (case.thread(thread), key)
         if not revoked:
             held.add(here)
         if state not in ("live", "superseded"):
             recovered.add(here)
-    # Of a notice of the messenger an index may keep the key alone; the truth lists messages only.
-    recovered -= notices
     tally.truth, tally.found = len(truth), len(recovered)
     tally.true = len(recovered & sent)
     for item in sorted(truth):

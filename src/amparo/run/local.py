@@ -11,6 +11,7 @@ from amparo.kit.plugin import Spec, load
 from amparo.model import Record
 from amparo.run.backups import open_backups
 from amparo.run.guards import LazyGuard
+from amparo.run.idle import EVERYTHING, stamp
 from amparo.run.intake import take_in, unwrap_again
 from amparo.run.plan import Plan, Task
 from amparo.run.progress import Progress, span
@@ -75,6 +76,8 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
         while any([_read(case, plan, spec, guard, counts, progress) for spec in reading]):
             pass
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
+    if plan.whole and plan.finished():
+        _settle(case, EVERYTHING, started, 0, (), iter(()), stamp(case))
     return Summary(counts, (now_ms() - started) / 1000, derived)
 
 

@@ -64,6 +64,7 @@ class Plan:
             if not specs:
                 raise ValueError(f"no plugin {only!r}")
         self._case = case
+        self.whole = not stage and not only
         self._store = case.store
         self._exhibits = Exhibits(case)
         self.fingerprints = [s for s in specs if s.stage == "fingerprint"]
