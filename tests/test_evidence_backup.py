@@ -117,7 +117,9 @@ def test_broken_heads_are_refused(data: bytes) -> None:
         unwrapped(data, b"x")
 
 
-def test_a_backup_in_a_case_opens_once_its_password_is_given(tmp_path: Path) -> None:
+def test_a_backup_in_a_case_opens_once_its_password_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "phone.ab").write_bytes(android(password=PASSWORD))
     assert form_of(tmp_path / "phone.ab") == "ab"
     path = tmp_path / "c.amparo"
@@ -128,7 +130,8 @@ def test_a_backup_in_a_case_opens_once_its_password_is_given(tmp_path: Path) -> 
         "encrypted with a password, and none at hand fits"
     ]
     case.close()
-    (path / "keys.txt").write_bytes(PASSWORD)
+    (tmp_path / "given").write_bytes(PASSWORD)
+    monkeypatch.setenv("AMPARO_KEYS", str(tmp_path / "given"))
     main(["run", str(path)])
     case = Case.open(path)
     assert [(f.path, f.size) for f in case.store.each(File)] == [

@@ -1,14 +1,10 @@
-"""Disk images: made here byte for byte or with the system's tools, and public ones where at hand."""
+"""Disk images: made here byte for byte, by the system's tools, and public ones where at hand."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import struct
 import subprocess
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,114 +12,26 @@ import pytest
 from amparo.cli import main
 from amparo.evidence import image
 from amparo.evidence.detect import form_of
-from amparo.evidence.free import unallocated
 from amparo.evidence.segments import segments
-from amparo.evidence.unpack import Limits
-from amparo.kit.found import Found
-from amparo.kit.plugin import Warn
-from amparo.model import Content, Exhibit, File, Problem, Seal
+from amparo.model import Exhibit, File, Problem, Seal
 from amparo.run.exhibits import Exhibits
 from amparo.store import Case
-
-FOUND = Found("exhibit", "", "", "")
-IMAGES = (
-    Path(os.environ.get("AMPARO_TEST_DATA") or Path(__file__).parent.parent.parent / "shared/data")
-    / "images"
+from disks import (
+    CARD,
+    CLUSTER,
+    DATA,
+    IMAGES,
+    SECTOR,
+    SPLIT,
+    WHOLE,
+    Read,
+    ewf,
+    fixed_vhd,
+    holds_card,
+    partitioned,
+    pattern,
+    signed,
 )
-SECTOR, CLUSTER, SECTORS, FAT, ROOT = 512, 2048, 32_768, 32, 512
-DATA = 1 + 2 * FAT + ROOT * 32 // SECTOR
-
-
-class Read:
-    """What is in an image; every listed content is checked against what its locator leads to."""
-
-    def __init__(self, path: Path) -> None:
-        self.form = form_of(path)
-        self.fds = [os.open(p, os.O_RDONLY) for p in segments(path, self.form)]
-        try:
-            disk = image.disk(self.fds, f'{{"image": "{self.form}"}}')
-            records = list(image.list_image(disk, FOUND, Limits()))
-            self.files = {f.path: f for f in records if isinstance(f, File)}
-            contents = {c.id: c for c in records if isinstance(c, Content)}
-            self.reasons = [r.reason for r in records if isinstance(r, Warn | Problem)]
-            self.hashes = {
-                f.path: contents[f.content].sha256 for f in self.files.values() if f.content
-            }
-            self.bytes: dict[str, bytes] = {}
-            for file in self.files.values():
-                if file.content:
-                    source = image.image_file(self.fds, file.locator)
-                    data = source.read()
-                    assert len(data) == source.size == file.size
-                    assert hashlib.sha256(data).hexdigest() == contents[file.content].sha256
-                    if len(data) > 600:
-                        stream = source.stream()
-                        stream.seek(511)
-                        assert stream.read(7) == data[511:518]
-                    self.bytes[file.path] = data
-        finally:
-            for fd in self.fds:
-                os.close(fd)
-
-    def states(self) -> dict[str, str]:
-        return {path: f.state for path, f in self.files.items() if not path.startswith("$")}
-
-
-def pattern(name: str, size: int) -> bytes:
-    return hashlib.shake_256(name.encode()).digest(size)
-
-
-def fat16(files: dict[str, tuple[bytes, list[int]]], deleted: tuple[str, ...] = ()) -> bytes:
-    """A FAT16 volume of 16 MiB: ``name: (bytes, clusters)``; a deleted name keeps no chain."""
-    boot = bytearray(SECTOR)
-    boot[:3], boot[3:11] = b"\xeb\x3c\x90", b"INVENTED"
-    struct.pack_into("<HBHBHHBH", boot, 11, SECTOR, 4, 1, 2, ROOT, SECTORS, 0xF8, FAT)
-    boot[54:62], boot[510:512] = b"FAT16   ", b"\x55\xaa"
-    volume = bytearray(SECTORS * SECTOR)
-    volume[:SECTOR] = boot
-    table = [0xFFF8, 0xFFFF] + [0] * (FAT * SECTOR // 2 - 2)
-    for place, (name, (data, clusters)) in enumerate(files.items()):
-        stem, _, end = name.upper().partition(".")
-        entry = bytearray(32)
-        entry[:11] = f"{stem:8}{end:3}".encode()
-        entry[11] = 0x20
-        struct.pack_into("<HHHI", entry, 22, 12 << 11, 44 << 9 | 3 << 5 | 4, clusters[0], len(data))
-        if name in deleted:
-            entry[0] = 0xE5
-        else:
-            for here, after in zip(clusters, [*clusters[1:], 0xFFFF], strict=True):
-                table[here] = after
-        at = (1 + 2 * FAT) * SECTOR + 32 * place
-        volume[at : at + 32] = entry
-        for number, cluster in enumerate(clusters):
-            piece = data[number * CLUSTER : (number + 1) * CLUSTER]
-            at = DATA * SECTOR + (cluster - 2) * CLUSTER
-            volume[at : at + len(piece)] = piece
-    packed = struct.pack(f"<{len(table)}H", *table)
-    for copy in range(2):
-        at = (1 + copy * FAT) * SECTOR
-        volume[at : at + len(packed)] = packed
-    return bytes(volume)
-
-
-WHOLE, SPLIT, GONE = pattern("whole", 5000), pattern("split", 9000), pattern("gone", 7000)
-CARD = fat16(
-    {
-        "whole.bin": (WHOLE, [2, 3, 4]),
-        "split.bin": (SPLIT, [10, 30, 12, 13, 9]),
-        "gone.bin": (GONE, [20, 21, 22, 23]),
-    },
-    deleted=("gone.bin",),
-)
-
-
-def holds_card(read: Read, prefix: str = "") -> None:
-    assert read.bytes[f"{prefix}WHOLE.BIN"] == WHOLE
-    assert read.bytes[f"{prefix}SPLIT.BIN"] == SPLIT
-    assert read.bytes[f"{prefix}_ONE.BIN"] == GONE
-    assert read.files[f"{prefix}_ONE.BIN"].state == "deleted"
-    assert read.files[f"{prefix}WHOLE.BIN"].state == "live"
-    assert '"local": "2024-03-04T12:00:00"' in read.files[f"{prefix}WHOLE.BIN"].locator
 
 
 def test_a_card_gives_up_live_fragmented_and_deleted_files(tmp_path: Path) -> None:
@@ -145,15 +53,6 @@ def test_split_raw_is_one_disk(tmp_path: Path, first: str) -> None:
     if end != "aa":
         with pytest.raises(ValueError, match="later piece"):
             segments(later, "raw")
-
-
-def fixed_vhd(data: bytes) -> bytes:
-    """The data and a footer (Virtual Hard Disk Image Format Specification 1.0)."""
-    foot = bytearray(512)
-    struct.pack_into(">8sIIQI4sI4sQQIII", foot, 0, b"conectix", 2, 0x10000, (1 << 64) - 1, 0,
-                     b"inv ", 0, b"Wi2k", len(data), len(data), 0, 2, 0)  # fmt: skip
-    struct.pack_into(">I", foot, 64, ~sum(foot) & 0xFFFFFFFF)
-    return data + bytes(foot)
 
 
 def test_a_fixed_vhd_is_known_by_its_last_bytes(tmp_path: Path) -> None:
@@ -183,21 +82,6 @@ def test_a_difference_without_its_parent_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match="differs from"):
         Read(made)
-
-
-def partitioned(*parts: bytes) -> bytes:
-    """A DOS partition table with its parts one after another from sector 64."""
-    head, body, at = bytearray(64 * SECTOR), b"", 64
-    for number, part in enumerate(parts):
-        sectors = len(part) // SECTOR
-        struct.pack_into("<B3sB3sII", head, 446 + 16 * number, 0, b"", 0x0C, b"", at, sectors)
-        body, at = body + part, at + sectors
-    head[510:512] = b"\x55\xaa"
-    return bytes(head) + body
-
-
-def signed(size: int, at: int, signature: bytes) -> bytes:
-    return bytes(at) + signature + bytes(size - at - len(signature))
 
 
 def test_encrypted_and_unread_volumes_are_named_one_by_one(tmp_path: Path) -> None:
@@ -250,95 +134,6 @@ def test_damaged_volumes_end_in_lines(tmp_path: Path, seed: int) -> None:
     (tmp_path / "disk").write_bytes(data)
     for reason in Read(tmp_path / "disk").reasons:
         assert "\n" not in reason
-
-
-def tool(*names: str) -> None:
-    for name in names:
-        if not shutil.which(name, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin"):
-            pytest.skip(f"no {name}")
-
-
-def sh(*words: str | Path) -> None:
-    environment = os.environ | {"PATH": os.environ.get("PATH", "") + ":/sbin:/usr/sbin"}
-    subprocess.run(words, check=True, capture_output=True, env=environment)
-
-
-def test_ext4_with_links_holes_and_a_deleted_name(tmp_path: Path) -> None:
-    tool("mkfs.ext4", "debugfs")
-    source = tmp_path / "source"
-    (source / "sub").mkdir(parents=True)
-    (source / "sub/inner.bin").write_bytes(WHOLE)
-    (source / "gone.bin").write_bytes(GONE)
-    with (source / "holes.bin").open("wb") as file:
-        file.seek(3_000_000)
-        file.write(b"tail")
-    (source / "link").symlink_to("sub/inner.bin")
-    disk = tmp_path / "disk"
-    disk.touch()
-    os.truncate(disk, 16 << 20)
-    sh("mkfs.ext4", "-q", "-d", source, disk)
-    sh("debugfs", "-w", "-R", "rm gone.bin", disk)
-    read = Read(disk)
-    assert read.bytes["sub/inner.bin"] == WHOLE
-    assert read.bytes["holes.bin"] == bytes(3_000_000) + b"tail"
-    assert read.files["link"].entry == "symlink"
-    assert read.files["gone.bin"].state == "deleted"
-    assert read.bytes["gone.bin"] == GONE  # debugfs leaves the extents; a kernel zeroes them
-
-
-def test_fat32_deleted_by_mtools_with_long_names(tmp_path: Path) -> None:
-    tool("mkfs.vfat", "mcopy", "mdel")
-    disk = tmp_path / "disk"
-    disk.touch()
-    os.truncate(disk, 40 << 20)
-    sh("mkfs.vfat", "-F", "32", disk)
-    for name, data in (("kept name.bin", WHOLE), ("a long name that is gone.bin", GONE)):
-        (tmp_path / "file").write_bytes(data)
-        sh("mcopy", "-i", disk, tmp_path / "file", f"::{name}")
-    sh("mdel", "-i", disk, "::a long name that is gone.bin")
-    read = Read(disk)
-    assert read.bytes["kept name.bin"] == WHOLE
-    assert read.bytes["a long name that is gone.bin"] == GONE
-    assert read.states() == {"kept name.bin": "live", "a long name that is gone.bin": "deleted"}
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    tool("mkntfs", "ntfs-3g", "umount")
-    disk, folder = tmp_path / "disk", tmp_path / "mount"
-    folder.mkdir()
-    disk.touch()
-    os.truncate(disk, 16 << 20)
-    sh("mkntfs", "-q", "-F", disk)
-    try:
-        sh("ntfs-3g", disk, folder)
-    except subprocess.CalledProcessError:
-        pytest.skip("ntfs-3g cannot mount here")
-    try:
-        yield disk, folder
-    finally:
-        subprocess.run(["umount", folder], capture_output=True)
-
-
-def test_ntfs_deleted_files_come_back_with_their_folders(mounted: tuple[Path, Path]) -> None:
-    disk, folder = mounted
-    (folder / "kept.bin").write_bytes(WHOLE)
-    (folder / "deep/er").mkdir(parents=True)
-    (folder / "deep/er/gone.bin").write_bytes(GONE)
-    (folder / "deep/small.txt").write_bytes(b"resident in its record")
-    sh("umount", folder)
-    sh("ntfs-3g", disk, folder)
-    shutil.rmtree(folder / "deep")
-    sh("umount", folder)
-    read = Read(disk)
-    assert read.bytes["kept.bin"] == WHOLE
-    assert read.bytes["deep/er/gone.bin"] == GONE
-    assert read.bytes["deep/small.txt"] == b"resident in its record"
-    assert read.states() == {
-        "kept.bin": "live",
-        "deep/er/gone.bin": "deleted",
-        "deep/small.txt": "deleted",
-    }
 
 
 # --- public images ------------------------------------------------------------------------------
@@ -399,44 +194,6 @@ def test_damage_inside_an_e01_is_told(tmp_path: Path) -> None:
     )
 
 
-def ewf(data: bytes, pieces: int, bad: tuple[int, int]) -> list[bytes]:
-    """The segments of an E01 of ``data`` in unpacked chunks, with one read error noted; no hash."""
-    chunks = [data[i : i + 32768] for i in range(0, len(data), 32768)]
-    each = -(-len(chunks) // pieces)
-    out = []
-    for number in range(pieces):
-        made = bytearray(b"EVF\x09\x0d\x0a\xff\x00\x01" + struct.pack("<HH", number + 1, 0))
-        volume = struct.pack("<IIIIQ", 1, len(chunks), 64, 512, len(data) // 512)
-        section(made, b"data" if number else b"volume", summed(volume.ljust(1048, b"\0")))
-        mine = chunks[number * each : (number + 1) * each]
-        at = section(made, b"sectors", b"".join(map(summed, mine)))
-        table = summed(struct.pack("<I4xQ4x", len(mine), at))
-        table += summed(struct.pack(f"<{len(mine)}I", *(32772 * n for n in range(len(mine)))))
-        section(made, b"table", table)
-        section(made, b"table2", table)
-        if number + 1 < pieces:
-            section(made, b"next", b"", last=True)
-        else:
-            section(
-                made, b"error2", summed(struct.pack("<I512x", 1)) + summed(struct.pack("<II", *bad))
-            )
-            section(made, b"done", b"", last=True)
-        out.append(bytes(made))
-    return out
-
-
-def summed(data: bytes) -> bytes:
-    return data + struct.pack("<I", zlib.adler32(data))
-
-
-def section(made: bytearray, kind: bytes, body: bytes, last: bool = False) -> int:
-    """Append one section; where its data begin."""
-    at, size = len(made), 76 + len(body)
-    made += summed(struct.pack("<16sQQ40x", kind, at if last else at + size, 0 if last else size))
-    made += body
-    return at + 76
-
-
 @pytest.mark.parametrize("pieces", [1, 3])
 def test_an_e01_tells_of_errors_at_acquisition_and_since(tmp_path: Path, pieces: int) -> None:
     made = ewf(CARD, pieces, (25_000, 8))
@@ -484,73 +241,3 @@ def test_the_stated_hash_is_held_against_all_pieces(
     assert main(["verify", str(path)]) == 0
     (tmp_path / "disk.002").write_bytes(CARD[5_000_000:-1] + b"x")
     assert main(["verify", str(path)]) != 0
-
-
-# --- what belongs to no file --------------------------------------------------------------------
-
-
-def free_of(path: Path) -> list[tuple[int, int]]:
-    fds = [os.open(p, os.O_RDONLY) for p in segments(path, "raw")]
-    try:
-        return list(unallocated(fds, '{"image": "raw"}'))
-    finally:
-        os.close(fds[0])
-
-
-def covered(ranges: list[tuple[int, int]], at: int, size: int) -> int:
-    return sum(max(0, min(a + n, at + size) - max(a, at)) for a, n in ranges)
-
-
-def test_free_bytes_of_a_card_are_all_but_its_files(tmp_path: Path) -> None:
-    disk = partitioned(CARD, signed(1 << 17, 0, b"LUKS\xba\xbe"))
-    (tmp_path / "disk").write_bytes(disk)
-    ranges = free_of(tmp_path / "disk")
-    assert covered(ranges, 0, 64 * SECTOR) == 64 * SECTOR, "the gap before the first volume"
-    assert covered(ranges, disk.index(GONE), len(GONE)) == len(GONE)
-    assert covered(ranges, disk.index(WHOLE), len(WHOLE)) == 0
-    assert covered(ranges, disk.index(SPLIT[:CLUSTER]), CLUSTER) == 0
-    assert covered(ranges, len(disk) - (1 << 17), 1 << 17) == 0, "encrypted"
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        ("mkfs.ext4", "-q"),
-        ("mkfs.ext2", "-q", "-b", "1024"),
-        ("mkfs.vfat", "-F", "12"),
-        ("mkfs.vfat", "-F", "32", "-s", "1"),
-        ("mkntfs", "-q", "-F"),
-        ("mkfs.exfat",),
-    ],
-    ids=lambda words: " ".join(words),
-)
-def test_an_empty_volume_is_nearly_all_free(tmp_path: Path, make: tuple[str, ...]) -> None:
-    tool(make[0])
-    disk = tmp_path / "disk"
-    disk.touch()
-    size = (8 if "12" in make else 48) << 20
-    os.truncate(disk, size)
-    sh(*make, disk)
-    ranges = free_of(disk)
-    assert all(n > 0 and at + n <= size for at, n in ranges)
-    assert 0.8 * size < sum(n for _, n in ranges) < size - 4096
-    read = Read(disk)
-    assert not [f for f in read.files.values() if f.state == "deleted"]
-
-
-def test_free_bytes_and_files_share_nothing(tmp_path: Path) -> None:
-    tool("mkfs.ext4", "debugfs")
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "kept.bin").write_bytes(WHOLE * 40)
-    (source / "gone.bin").write_bytes(GONE * 40)
-    disk = tmp_path / "disk"
-    disk.touch()
-    os.truncate(disk, 16 << 20)
-    sh("mkfs.ext4", "-q", "-d", source, disk)
-    at = disk.read_bytes().index(GONE * 40)
-    assert covered(free_of(disk), at, len(GONE) * 40) == 0
-    sh("debugfs", "-w", "-R", "rm gone.bin", disk)
-    ranges = free_of(disk)
-    assert covered(ranges, at, len(GONE) * 40) == len(GONE) * 40
-    assert covered(ranges, disk.read_bytes().index(WHOLE * 40), len(WHOLE) * 40) == 0
