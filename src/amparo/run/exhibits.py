@@ -17,8 +17,9 @@ from amparo.evidence.folder import open_file
 from amparo.evidence.segments import segments
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
-from amparo.model import Content, Exhibit, File, Preview, make_id, path_bytes
+from amparo.model import KINDS, Content, Exhibit, File, Preview, describe, make_id, path_bytes
 from amparo.sandbox.guard import Job
+from amparo.sandbox.wire import observation_kinds
 from amparo.store import Case
 
 READERS = "amparo.evidence.readers"
@@ -130,7 +131,22 @@ class Exhibits:
             open=reach.open,
             found=found,
             seconds=spec.seconds,
+            kinds=kinds_of(spec),
         )
+
+
+def kinds_of(spec: Spec) -> frozenset[str]:
+    """What a plugin's cell may say: a fingerprint what its content is, a parser what a file holds.
+
+    Neither names files, and no parser says what the bytes of another file are.
+    """
+    kinds = observation_kinds() - {"file"}
+    of_content = {
+        kind
+        for kind in kinds
+        if (names := {f.name for f in describe(KINDS[kind])}) >= {"content"} and "at" not in names  # type: ignore[arg-type]  # a class is hashable
+    }
+    return frozenset(of_content if spec.stage == "fingerprint" else kinds - of_content)
 
 
 def pieces(exhibit: Exhibit) -> list[Path]:

@@ -6,15 +6,17 @@ So a kill at any instant repeats work but never doubles or loses it.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from amparo import __version__
+from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Spec
 from amparo.kit.thumb import encode
-from amparo.model import Action, Problem, Record, verb_action
+from amparo.model import Action, Content, Preview, Problem, Record, verb_action
 from amparo.run.plan import Task
 from amparo.sandbox.guard import Outcome
 from amparo.store import Case
@@ -126,7 +128,7 @@ class Writer:
                     self._counts.problems += 1
                     yield problem(spec, task, reason)
                 if not error:
-                    for record in outcome.records():
+                    for record in believed(outcome.records()):
                         made += 1
                         yield record
 
@@ -142,6 +144,29 @@ class Writer:
         self._counts.records += made
         self._counts.failed += bool(error)
         self._counts.plugins[spec.id] = self._counts.plugins.get(spec.id, 0) + len(results)
+
+
+def believed(records: Iterator[Record]) -> Iterator[Record]:
+    """What a parser or fingerprint made, but of contents only what follows from bytes at hand.
+
+    A cell that was taken over could otherwise say beforehand that some other file has the MD5 of one to
+    be ignored: of equal ids the first row counts.
+    """
+    for record in records:
+        if isinstance(record, Content):
+            continue
+        if isinstance(record, Preview):
+            data = record.data
+            content = Content(
+                sha256=hashlib.sha256(data).hexdigest(),
+                sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+                md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+                size=len(data),
+                mime=sniff(data[:HEAD], len(data)),
+            )
+            yield content
+            record = replace(record, content=content.id)
+        yield record
 
 
 def problem(spec: Spec, task: Task, reason: str) -> Problem:
