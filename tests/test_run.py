@@ -108,7 +108,9 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(operation: Operation, tmp_pat
     time.sleep(0.8)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert process.returncode in (0, 1, 130), err
+    # The last: it was over already, and the interpreter on its way out takes no more signals.
+    assert process.returncode in (0, 1, 130, -signal.SIGINT), err
+    assert "Traceback" not in err
     assert main(["add", str(case), str(operation.root / "exhibits"), "--json"]) in (0, 1)
 
 
