@@ -306,13 +306,30 @@ class Carver:
         length = i - at - 1
         known = 1 + length + sum(map(size_of, types))
         for size in dict.fromkeys([e - at - known for e in lengths]):
-            if 0 <= size <= 16 and known + size <= 128:
-                total = known - 1 + size
-                piece = self._piece(
-                    at, at + 1, None, (-1, -1, *types), length, total, end, FITTED, b""
-                )
-                if piece:
-                    yield piece
+            if not 0 <= size <= 120 or known + size > 128:
+                continue
+            first = self._split(size)
+            head = bytes((length, *first)) + self._page[at + 4 : i] if first else b""
+            if not first and size > 16:
+                continue
+            total = known - 1 + size
+            piece = self._piece(
+                at, at + 1, None, (*(first or (-1, -1)), *types), length, total, end, FITTED, head
+            )
+            if piece:
+                yield piece
+
+    def _split(self, size: int) -> tuple[int, int] | None:
+        """The first two types of a key by their size together, where the first has always one length."""
+        seen, allowed = self._target.seen[0], self._target.types
+        if self._form.encoding != 1 or seen.rows < 4 or seen.shortest != seen.longest:
+            return None
+        fixed = 13 + 2 * seen.longest
+        rest = size - seen.longest
+        if seen.types != {13} or fixed >= 0x80 or rest < 0 or max(map(ord, seen.alphabet)) > 127:
+            return None
+        second = _serial(rest, allowed[1])
+        return None if second is None or second < 0 else (fixed, second)
 
     def _alone(self, at: int, end: int) -> Piece | None:
         """A cell whose neighbours are unknown: believed for what is rare by chance."""
