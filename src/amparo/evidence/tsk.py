@@ -33,7 +33,13 @@ _REGULAR, _FOLDER, _LINK = 1, 2, 6  # TSK_FS_META_TYPE_ENUM
 _VIRTUAL, _VIRTUAL_FOLDER = 10, 11
 _BY_RECORD = ("NTFS", "ISO 9660")
 """Here a run says less than the record: bytes never written (NTFS), gaps between extents (ISO)."""
+_ERRORS = (OSError, RuntimeError)
+"""What pytsk3 raises over damage, the second where our own reading failed beneath it."""
 _ORPHANS = b"$OrphanFiles"
+_MOST_DAMAGED = 10_000
+"""Unreadable entries of one folder after which the rest of it is given up."""
+_LEAST_RECORD = {"ext": 128, "NTFS": 512, "FAT": 32, "exFAT": 32}
+"""Bytes of the smallest record of a file: more records than fit are a lie, and scanning them endless."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class FileSystem:
         self._image = Image(self.blocks)
         try:
             self._fs = pytsk3.FS_Info(self._image, offset=self.volume.at)
-        except OSError as error:
+        except _ERRORS as error:
             raise ValueError(reason_of(error)) from error
         self._block = int(self._fs.info.block_size)
 
@@ -90,19 +96,48 @@ class FileSystem:
             if inode in self._folders:
                 continue
             self._folders[inode] = path
+            if path == _ORPHANS and not self._plausible():
+                yield Warn(
+                    "it states more records of files than it can hold: not scanned for lost ones"
+                )
+                continue
             inner: list[tuple[bytes, Any, bool]] = []
             if path.count(b"/") > DEEPEST:
                 yield Warn(f"folder not listed: nested over {DEEPEST} deep")
                 continue
+            shown = path.decode("utf-8", "replace") or "/"
             try:
-                for thing in self._fs.open_dir(inode=inode):
-                    yield from self._named(thing, path, deleted, inner)
-            except (OSError, RuntimeError) as error:
-                shown = path.decode("utf-8", "replace") or "/"
-                yield Warn(f"folder {shown} not wholly listed: {reason_of(error)}")
+                if int(self._fs.open_meta(inode=inode).info.meta.size) > self._room():
+                    yield Warn(f"folder {shown} not listed: states to be larger than the volume")
+                    continue
+                folder = self._fs.open_dir(inode=inode)
+            except _ERRORS as error:
+                yield Warn(f"folder {shown} not listed: {reason_of(error)}")
+                continue
+            damaged, things = 0, iter(folder)
+            while damaged <= _MOST_DAMAGED:
+                try:
+                    found = list(self._named(next(things), path, deleted, inner))
+                except StopIteration:
+                    break
+                except _ERRORS:
+                    damaged += 1
+                    continue
+                yield from found
+            if damaged:
+                yield Warn(f"folder {shown}: {damaged} entries cannot be read")
             waiting += reversed(inner)
-        if self.volume.kind == "NTFS":
+        if self.volume.kind == "NTFS" and self._plausible():
             yield from self._nameless()
+
+    def _plausible(self) -> bool:
+        """Whether as many records as it states can lie on this volume."""
+        least = _LEAST_RECORD.get(self.volume.kind, 32)
+        return int(self._fs.info.last_inum) <= self._room() // least + 4096
+
+    def _room(self) -> int:
+        """Bytes of the volume that are in the image."""
+        return min(self.volume.size, self.blocks.size - self.volume.at)
 
     def _nameless(self) -> Iterator[Entry]:
         """Files that only their record in the MFT still tells of, under the name it keeps."""
@@ -116,7 +151,7 @@ class FileSystem:
                     continue
                 name, parent = ntfs_name(thing)
                 folder = self._folder_of(parent)
-            except OSError:
+            except _ERRORS:
                 continue
             if name:
                 yield from self._of_record(
@@ -174,7 +209,7 @@ class FileSystem:
         """The record behind a deleted name: deleting a file counted its sequence up by one."""
         try:
             record = self._fs.open_meta(inode=inode)
-        except OSError:
+        except _ERRORS:
             return thing, None
         meta = record.info.meta
         if int(meta.flags) & _UNALLOCATED and int(meta.seq) in (sequence, sequence + 1):
@@ -283,13 +318,13 @@ class FileSystem:
         """``f(at, size) -> bytes`` of one file. Raises ValueError, and so does what it gives."""
         try:
             file = self._fs.open_meta(inode=inode)
-        except OSError as error:
+        except _ERRORS as error:
             raise ValueError(reason_of(error)) from error
 
         def read(at: int, size: int) -> bytes:
             try:
                 return bytes(file.read_random(at, size, attribute[0], attribute[1]))
-            except OSError as error:
+            except _ERRORS as error:
                 raise ValueError(reason_of(error)) from error
 
         return read
