@@ -49,7 +49,7 @@ def free_ranges(blocks: Blocks) -> Iterator[Range]:
         if volume.kind not in ENCRYPTED:
             try:
                 yield from _of_volume(blocks, volume, end)
-            except (ValueError, OSError, struct.error):
+            except (ValueError, OSError, RuntimeError, struct.error):
                 yield volume.at, end - volume.at
         at = max(at, end)
     if at < blocks.size:

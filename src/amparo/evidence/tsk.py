@@ -19,6 +19,8 @@ from amparo.kit.plugin import Warn
 
 DEEPEST = 512
 """Folders nested deeper are named in a Warn and not entered."""
+LARGEST = 1 << 44
+"""A file that states to be larger (bytes) is not believed: only looking for its blocks would take hours."""
 MOST_RUNS = 400
 """A file in more pieces is found again by its record instead of by its runs."""
 
@@ -229,6 +231,11 @@ class FileSystem:
             return
         if kind not in (_REGULAR, 0):
             note = "a device, pipe or socket: not read"
+            yield Entry(path, 0, when, local, deleted, inode, None, None, 0, None, links, note)
+            return
+        size = int(meta.size)
+        if not 0 <= size <= LARGEST:
+            note = f"states a size of {size} bytes: not read"
             yield Entry(path, 0, when, local, deleted, inode, None, None, 0, None, links, note)
             return
         found = False

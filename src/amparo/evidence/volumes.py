@@ -39,7 +39,7 @@ def volumes(blocks: Blocks) -> Iterator[Volume | Warn]:
         table = pytsk3.Volume_Info(Image(blocks))
         sector = int(table.info.block_size)
         parts = [(int(p.start), int(p.len)) for p in table if int(p.flags) & 1]
-    except OSError:  # no table of any known kind
+    except (OSError, RuntimeError):  # no table of any known kind, or none that can be read
         yield Volume("", 0, blocks.size, "")
         return
     for number, (start, length) in enumerate(parts, 1):
