@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -187,3 +188,44 @@ def test_action_rows_say_what_was_done(worked: Path) -> None:
     kinds = {a.kind for a in actions}
     assert {"evidence/folder", "evidence/zip", "fingerprint/image", "network/postings"} <= kinds
     assert all(a.started <= a.ended and a.tool.startswith("amparo ") for a in actions)
+
+
+def test_verify_sees_a_seal_made_to_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever changes the evidence, its rows and its seal together cannot change what intake noted."""
+    folder = tmp_path / "card"
+    folder.mkdir()
+    (folder / "note.txt").write_text("table and chair")
+    cases = []
+    for name in ("true", "forged"):
+        case = tmp_path / f"{name}.amparo"
+        main(["new", str(case)])
+        main(["add", str(case), str(folder), "--exhibit", "C-1", "--json"])
+        cases.append(case)
+        (folder / "note.txt").write_text("table and choir")
+    # the forged case's rows, in the true case's database: only its chain of actions is left as it was
+    target = sqlite3.connect(cases[0] / "case.db")
+    target.execute("ATTACH ? AS forged", (str(cases[1] / "case.db"),))
+    for table in ("seal", "file", "content"):
+        target.execute(f"DELETE FROM {table}")
+        target.execute(f"INSERT INTO {table} SELECT * FROM forged.{table}")
+    target.commit()
+    target.close()
+    capsys.readouterr()
+    assert main(["verify", str(cases[0]), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["chain"] == []
+    assert "SEAL" in answer["exhibits"][0]["reason"]
+
+
+def test_what_is_found_leads_back_to_its_row(
+    worked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["find", str(worked), "--text", "mesa", "--limit", "5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["found"]
+    assert len(found) == 5
+    case = Case.open(worked)
+    numbers = {e.number for e in case.store.each(Exhibit)}
+    case.close()
+    for hit in found:
+        assert hit["exhibit"] in numbers and hit["path"].endswith("msgstore.db")
+        assert hit["table"] and hit["row"] > 0 and "mesa" in hit["text"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,8 @@ def add(args: argparse.Namespace) -> int:
 
     if (args.exhibit or args.sha256) and len(args.paths) > 1:
         raise Refused("--exhibit and --sha256 speak of one exhibit: add the paths one by one")
+    if args.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", args.sha256.strip()):
+        raise Refused("--sha256 takes 64 hexadecimal digits")
     with opened(args.case, write=True) as case:
         taken = []
         for path in args.paths:

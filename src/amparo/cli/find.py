@@ -9,7 +9,7 @@ from amparo.cli.case import opened
 from amparo.cli.say import DONE, Refused, answer, safe
 
 if TYPE_CHECKING:
-    from amparo.store import Case
+    from amparo.store import Case, Hit
 
 
 def find(args: argparse.Namespace) -> int:
@@ -33,13 +33,41 @@ def _text(case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...
     while len(hits) < args.limit and (page := case.store.search(text, args.limit, after)):
         hits += [h for h in page if not kinds or h.kind in kinds]
         after = page[-1].place
-    hits = hits[: args.limit]
-    answer(
-        args.json,
-        {"found": [{"kind": h.kind, "id": h.id, "text": h.text} for h in hits]},
-        [f"{h.kind:<14}{h.id}  {safe(h.text)}" for h in hits] or ["Nothing found."],
-    )
+    rows = [
+        {"kind": h.kind, "id": h.id, "text": h.text, **_place(case, h)} for h in hits[: args.limit]
+    ]
+    lines = []
+    for row in rows:
+        lines.append(f"{row['kind']:<14}{row['id']}  {safe(str(row['text']))}")
+        if row.get("exhibit"):
+            at = f" {row['table']} row {row['row']}" if row.get("table") else ""
+            state = f" ({row['state']})" if row.get("state", "live") != "live" else ""
+            lines.append(f"    {safe(str(row['exhibit']))}: {safe(str(row['path']))}{at}{state}")
+    answer(args.json, {"found": rows}, lines or ["Nothing found."])
     return DONE
+
+
+def _place(case: Case, hit: Hit) -> dict[str, object]:
+    """Where a hit stands: exhibit, file, table and row."""
+    from amparo.model import KINDS, At, Exhibit, File
+
+    record = case.store.get(KINDS[hit.kind], hit.id)
+    at = getattr(record, "at", None)
+    if isinstance(at, At):
+        file, exhibit = case.store.get(File, at.file), case.store.get(Exhibit, at.exhibit)
+        return {
+            "exhibit": exhibit.number if exhibit else "",
+            "path": file.path if file else "",
+            "table": at.table,
+            "row": at.row,
+            "offset": at.offset,
+            "state": at.state,
+            "method": at.method,
+        }
+    if isinstance(record, File):
+        exhibit = case.store.get(Exhibit, record.exhibit)
+        return {"exhibit": exhibit.number if exhibit else "", "path": record.path}
+    return {}
 
 
 def _by_hash(case: Case, digest: str) -> list[tuple[str, int, bool]]:

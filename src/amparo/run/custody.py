@@ -13,7 +13,7 @@ from amparo.evidence.folder import hash_pieces, open_file, walk
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Seal, path_bytes
 from amparo.run.exhibits import derived_of, pieces
-from amparo.run.intake import list_folder, manifest
+from amparo.run.intake import list_folder, manifest, seal_words
 from amparo.run.progress import Progress
 from amparo.run.writer import machine_action, now_ms, person_action
 from amparo.store import Case
@@ -58,11 +58,22 @@ def check_seals(case: Case, show: Progress) -> list[Checked]:
                 reason = "" if now.sha256 == seal.sha256 else "CHANGED since intake"
             else:
                 reason = _changed_files(case, exhibit, seal, root, show)
+            reason = reason or _in_the_chain(case, seal)
         except (OSError, ValueError) as error:
             reason = f"could not be read: {getattr(error, 'strerror', None) or error}"
         out.append(Checked(exhibit.number, seal.files, reason))
         show.end()
     return out
+
+
+def _in_the_chain(case: Case, seal: Seal) -> str:
+    """ "" when the intake's action states this very seal, else what is wrong."""
+    stated = {
+        action.purpose
+        for _, action, _ in case.store.history(seal.exhibit)
+        if action.kind.startswith("evidence/") and action.status == "done"
+    }
+    return "" if seal_words(seal) in stated else "the SEAL is not the one that intake noted"
 
 
 def compare_stated(case: Case, exhibit: Exhibit, seal: Seal, stated: str) -> str:
@@ -93,6 +104,7 @@ def compare_stated(case: Case, exhibit: Exhibit, seal: Seal, stated: str) -> str
             reason=reason,
         )
     ]
+    case.store.retract(spec.id, exhibit.id)  # an earlier, perhaps mistyped, one
     case.store.finish(
         machine_action(spec, started, (exhibit.id,), error=reason),
         problems if reason else [],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amparo.evidence.detect import UNWRAPPED, form_of
@@ -163,8 +163,13 @@ def _write(
     guard: LazyGuard,
     version: int,
 ) -> None:
+    sealed = ""
+
     def counted() -> Iterator[Record]:
+        nonlocal sealed
         for record in records:
+            if isinstance(record, Seal):
+                sealed = seal_words(record)
             counts.problems += isinstance(record, Problem)
             counts.files += isinstance(record, File)
             counts.bytes += record.size if isinstance(record, File) else 0
@@ -173,11 +178,19 @@ def _write(
 
     before = counts.records
     case.store.finish(
-        lambda: machine_action(spec, started, (exhibit.id,), counts.records - before, guard.level),
+        lambda: replace(
+            machine_action(spec, started, (exhibit.id,), counts.records - before, guard.level),
+            purpose=sealed,
+        ),
         counted(),
         done=[(exhibit.id, spec.id, version)],
         maker=spec.id,
     )
+
+
+def seal_words(seal: Seal) -> str:
+    """The seal as the intake action states it, so that the chain of actions holds it too."""
+    return f"sealed: {seal.method} SHA-256 {seal.sha256}, {seal.files} files, {seal.bytes} bytes"
 
 
 def list_folder(root: Path, exhibit: Exhibit, show: Progress) -> Iterator[Record]:
