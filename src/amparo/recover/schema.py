@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from amparo.recover.record import MOST_COLUMNS
+
 _TOKEN = re.compile(
     r"""--[^\n]*|/\*.*?(?:\*/|\Z)|\s+"""
     r"""|(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*')"""
@@ -141,7 +143,7 @@ def table(sql: str, root: int = 0) -> Table | None:
             constraints.append(part)
         elif part:
             _add(made, part, typed)
-    if not made.columns:
+    if not 0 < len(made.columns) <= MOST_COLUMNS:
         return None
     for part in constraints:
         _constrain(made, part, typed)

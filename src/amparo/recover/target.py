@@ -19,7 +19,9 @@ ENOUGH = 30
 """Live rows from which on ranges are learnt."""
 _INTEGERS = frozenset(range(1, 7)) | {8, 9}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
-_FEW = 24
+_OPTIONAL = 40
+"""Columns at the end that may be absent before the pattern stops telling them apart."""
+_ANY_TYPES = b"(?:[\x00-\x09\x0c-\x7f]|[\x81-\xff][\x00-\x7f])*"
 
 
 @dataclass(slots=True)
@@ -140,9 +142,14 @@ class Target:
         for i, types in enumerate(self.types):
             part, chance = _types_pattern(types, self.seen[i].longest, self.encoding)
             bits -= math.log2(chance)
-            parts.append(part if i < self.fewest else b"(?:" + part)
+            if i < self.fewest or len(self.types) - self.fewest > _OPTIONAL:
+                parts.append(part)
+            else:
+                parts.append(b"(?:" + part)
         tail = b")?" * (len(parts) - self.fewest)
-        count = len(parts)
+        if len(parts) - self.fewest > _OPTIONAL:
+            parts, tail = parts[: self.fewest], _ANY_TYPES
+        count = len(self.types)
         wide = sum(2 for t in self.types if t & {12, 13})
         if count + 1 < 0x80:
             longest = min(0x7F, count + 1 + wide)
