@@ -56,6 +56,27 @@ def test_a_phones_own_copy_and_the_received_ones_are_one_message() -> None:
 def test_at_the_same_instant_nothing_was_carried() -> None:
     rows = run(shown(1, G1, "K1", A, T0, "x"), shown(1, G2, "K2", A, T0, "x"))
     assert (rows[A.id, ""].originated, rows[A.id, ""].carried) == (1, 0)
+    assert [rows[A.id, g.id].originated for g in (G1, G2)] == [1, 1], "one content, first in both"
+    assert rows[A.id, ""].first_in_thread == 2
+
+
+def test_two_accounts_of_one_instant_both_originate() -> None:
+    rows = run(
+        shown(1, G1, "K1", A, T0, "x"),
+        shown(1, G1, "K2", B, T0, "x"),
+        shown(1, G1, "K3", B, T0, "x"),
+    )
+    for who in (A, B):
+        assert (rows[who.id, ""].originated, rows[who.id, G1.id].originated) == (1, 1)
+        assert (rows[who.id, ""].first_in_thread, rows[who.id, ""].carried) == (1, 0)
+
+
+def test_what_only_a_slow_clock_dates_earlier_was_not_carried() -> None:
+    rows = run(
+        shown(0, G1, "K1", A, T0 - 9000 * HOUR, "x", own=True), shown(1, G2, "K2", B, T0, "x")
+    )
+    assert (rows[A.id, ""].originated, rows[B.id, ""].originated) == (1, 1)
+    assert rows[B.id, ""].carried == 0
 
 
 def test_undated_messages_count_without_a_span() -> None:

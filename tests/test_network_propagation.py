@@ -150,14 +150,69 @@ def test_order_and_firsts_over_conversations() -> None:
     assert y.first_in_network and y.place == 1
 
 
-def test_a_tie_is_broken_by_conversation_then_key() -> None:
+def test_all_of_the_earliest_instant_are_first_and_places_still_differ() -> None:
     made = run(
         shown(1, G1, "K2", A, T0, "x"),
         shown(1, G1, "K1", A, T0, "x"),
         shown(1, G2, "K0", B, T0, "x"),
     )
     assert [(p.thread, p.key) for p in made] == sorted((p.thread, p.key) for p in made)
-    assert [p.first_in_network for p in made] == [True, False, False]
+    assert [(p.place, p.first_in_network, p.first_in_thread) for p in made] == [
+        (1, True, True), (2, True, True), (3, True, True),
+    ]  # fmt: skip
+    made = run(
+        shown(1, G1, "K1", A, T0, "x"),
+        shown(1, G1, "K2", B, T0, "x"),
+        shown(1, G1, "K3", C, T0 + 1, "x"),
+        shown(1, G2, "K4", C, T0 + 1, "x"),
+    )
+    said = {p.key: (p.first_in_network, p.first_in_thread) for p in made}
+    assert said == {
+        "K1": (True, True),
+        "K2": (True, True),
+        "K3": (False, False),
+        "K4": (False, True),
+    }
+
+
+def test_a_posting_says_what_dates_it() -> None:
+    made = run(
+        shown(0, G1, "K1", A, T0, "x", own=True),
+        shown(0, G1, "K2", A, T0 + HOUR, "x", own=True, server=T0 + HOUR),
+        shown(1, G1, "K3", B, T0 + 2 * HOUR, "x"),
+        shown(1, G1, "K4", B, None, "x"),
+        shown(0, G1, "K5", A, T0 - 9 * HOUR, "x", own=True),
+        shown(2, G1, "K5", A, T0 + 3 * HOUR, "x"),
+    )
+    said = {p.key: p.dated for p in made}
+    assert said == {"K1": "phone", "K2": "server", "K3": "server", "K4": "", "K5": "server"}
+
+
+def test_a_slow_clock_alone_makes_nobody_the_only_first() -> None:
+    year = 365 * 24 * HOUR
+    made = run(
+        shown(0, G1, "K1", A, T0 - 9 * year, "x", own=True),
+        shown(0, G1, "K2", A, T0 - 8 * year, "x", own=True),
+        shown(1, G2, "K3", B, T0, "x"),
+        shown(1, G1, "K4", C, T0 + HOUR, "x"),
+        shown(1, G1, "K5", C, T0 + 2 * HOUR, "x"),
+    )
+    assert [(p.place, p.key, p.first_in_network, p.first_in_thread) for p in made] == [
+        (1, "K1", True, True),
+        (2, "K2", False, False),
+        (3, "K3", True, True),
+        (4, "K4", False, True),
+        (5, "K5", False, False),
+    ]
+
+
+def test_a_fast_clock_never_unseats_a_server() -> None:
+    made = run(shown(1, G1, "K1", B, T0, "x"), shown(0, G1, "K2", A, T0 + HOUR, "x", own=True))
+    assert [p.first_in_network for p in made] == [True, False]
+    made = run(
+        shown(0, G1, "K1", A, T0, "x", own=True), shown(0, G1, "K2", A, T0 + HOUR, "x", own=True)
+    )
+    assert [p.first_in_network for p in made] == [True, False], "only clocks: the earliest of them"
 
 
 def test_without_a_time_last_and_first_only_when_alone() -> None:

@@ -99,7 +99,9 @@ class Posting(Record):
     """One showing of a content in a conversation, merged over all exhibits that hold the message.
 
     ``thread`` and ``account`` are canonical. ``place`` counts from 1 in time order over everything
-    seized; *first* always means earliest **observed**.
+    seized; *first* always means earliest **observed**. First are all postings of the earliest
+    instant; where only phones' own clocks date that instant, those of the earliest instant a server
+    dates as well, for a clock can be wrong by years: neither is then said alone to be the first.
     """
 
     content: Id
@@ -110,6 +112,9 @@ class Posting(Record):
     place: int
     first_in_network: bool
     first_in_thread: bool
+    dated: str = ""
+    """``server`` where a server's stamp gives the time, ``phone`` where only the sender's own clock
+    does, "" where nothing does."""
     forward_score: int | None = None
     exhibits: tuple[str, ...] = ()
     basis: tuple[str, ...] = ()
@@ -144,7 +149,8 @@ class Activity(Record):
     contents: int
     """Distinct contents posted."""
     originated: int
-    """Contents whose earliest observed posting in the whole network is this account's, here."""
+    """Contents whose earliest observed posting in the whole network is this account's, here. More
+    than one account may originate a content: see Posting."""
     first_in_thread: int
     carried: int
     """Contents it brought here that were seen earlier in another thread."""

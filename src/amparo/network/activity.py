@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
+import numpy.typing as npt
 
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
@@ -37,10 +39,9 @@ class Tally:
         self.first, self.last = min(self.first, first), max(self.last, last)
 
     def add(self, other: Tally) -> None:
-        """Takes in another conversation; distinct contents are counted elsewhere."""
+        """Takes in another conversation; contents, which may recur, are counted elsewhere."""
         self.messages += other.messages
         self.postings += other.postings
-        self.originated += other.originated
         self.first_in_thread += other.first_in_thread
         self.carried += other.carried
         self.span(other.first, other.last)
@@ -105,51 +106,85 @@ def starts_of(*columns: Ints) -> Ints:
     return np.concatenate(([0], np.flatnonzero(changes) + 1))
 
 
-def showings(view: View, book: Book) -> dict[int, int]:
-    """Counts what was shown; returns the distinct contents of each account over all conversations."""
+def showings(view: View, book: Book) -> Distinct:
+    """Counts what was shown; returns what cannot be summed over conversations."""
     contents = Numbering()
-    account, thread, content = array("q"), array("q"), array("q")
-    firsts: list[tuple[int, int, int, int]] = []
-    earliest: dict[int, int] = {}
+    account, thread, content, when = array("q"), array("q"), array("q"), array("q")
+    network, here = array("b"), array("b")
     names = ("content", "thread", "account", "time", "first_in_network", "first_in_thread")
     for of, where, who, time, in_network, in_thread in view.columns(Posting, *names):
-        c, t, a = contents(of), book.threads(where), book.accounts(who)
+        t, a = book.threads(where), book.accounts(who)
         account.append(a)
         thread.append(t)
-        content.append(c)
+        content.append(contents(of))
+        when.append(NEVER if time is None else time)
+        network.append(in_network)
+        here.append(in_thread)
         tally = book.of(a, t)
         tally.postings += 1
-        tally.originated += in_network
-        tally.first_in_thread += in_thread
         if time is not None:
             tally.span(time, time)
-            earliest[c] = min(earliest.get(c, time), time)
-            if in_thread:
-                firsts.append((c, t, a, time))
-    for c, t, a, time in firsts:
-        # First here and not the earliest anywhere: it was seen in another conversation before.
-        book.of(a, t).carried += earliest[c] < time
-    return distinct(book, np.array(account), np.array(thread), np.array(content))
+    shown = Showings(np.array(account), np.array(thread), np.array(content))
+    first, first_here, time = np.array(network, bool), np.array(here, bool), np.array(when)
+    earliest = np.full(len(contents.numbers), NEVER)
+    np.minimum.at(earliest, shown.content, time)
+    # First here and not among the first anywhere: it was seen in another conversation before.
+    carried = first_here & ~first & (time != NEVER) & (earliest[shown.content] < time)
+    for (a, t), count in shown.here().items():
+        book.of(a, t).contents = count
+    for (a, t), count in shown.only(first).here().items():
+        book.of(a, t).originated = count
+    for (a, t), count in shown.only(first_here).here().items():
+        book.of(a, t).first_in_thread = count
+    for (a, t), count in shown.only(carried).here().items():
+        book.of(a, t).carried = count
+    return Distinct(shown.over_all(), shown.only(first).over_all())
 
 
-def distinct(book: Book, account: Ints, thread: Ints, content: Ints) -> dict[int, int]:
-    """Fills in distinct contents per conversation and returns them per account over all."""
-    if not len(account):
-        return {}
-    order = np.lexsort((content, account, thread))
-    here = order[starts_of(thread[order], account[order], content[order])]
-    for a, t in zip(account[here].tolist(), thread[here].tolist(), strict=True):
-        book.of(a, t).contents += 1
-    order = np.lexsort((content, account))
-    who = account[order[starts_of(account[order], content[order])]]
-    numbers, counts = np.unique(who, return_counts=True)
-    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Distinct contents of each account over all conversations."""
+
+    contents: dict[int, int]
+    originated: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Showings:
+    """Who showed what where, one entry per posting; counts are of distinct contents.
+
+    Two postings of one instant may both be the first of a content: it still counts once.
+    """
+
+    account: Ints
+    thread: Ints
+    content: Ints
+
+    def only(self, those: npt.NDArray[np.bool_]) -> Showings:
+        """Some of the postings."""
+        return Showings(self.account[those], self.thread[those], self.content[those])
+
+    def here(self) -> dict[tuple[int, int], int]:
+        """Per account and conversation."""
+        if not len(self.account):
+            return {}
+        order = np.lexsort((self.content, self.account, self.thread))
+        some = order[starts_of(self.thread[order], self.account[order], self.content[order])]
+        return Counter(zip(self.account[some].tolist(), self.thread[some].tolist(), strict=True))
+
+    def over_all(self) -> dict[int, int]:
+        """Per account."""
+        if not len(self.account):
+            return {}
+        order = np.lexsort((self.content, self.account))
+        some = order[starts_of(self.account[order], self.content[order])]
+        return Counter(self.account[some].tolist())
 
 
 @deriver(
     "activity",
     stage="network",
-    version=1,
+    version=2,
     reads=(Account, Message, Posting, Resolution),
     makes=(Activity,),
 )
@@ -157,7 +192,7 @@ def activity(view: View) -> Iterator[Activity]:
     """What each account did in each conversation and in all: originated, first shown, carried across."""
     book = Book()
     messages(view, book)
-    contents = showings(view, book)
+    distinct = showings(view, book)
     accounts, threads = book.accounts.texts(), book.threads.texts()
     of: dict[int, list[tuple[Id, Tally]]] = {}
     for (a, t), tally in book.tallies.items():
@@ -165,11 +200,13 @@ def activity(view: View) -> Iterator[Activity]:
     for a in sorted(of, key=accounts.__getitem__):
         if not accounts[a]:
             continue
-        whole = Tally(contents=contents.get(a, 0))
+        whole = Tally()
         for thread, tally in sorted(of[a], key=lambda pair: pair[0]):
             whole.add(tally)
             if thread:
                 yield row(accounts[a], thread, tally, 1)
+        whole.contents = distinct.contents.get(a, 0)
+        whole.originated = distinct.originated.get(a, 0)
         yield row(accounts[a], "", whole, len(of[a]))
 
 

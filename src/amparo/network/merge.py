@@ -120,6 +120,8 @@ class Merged:
     sender: Ints
     time: Ints
     """Per message; ``NEVER`` where no copy is dated."""
+    grade: Ints
+    """Per message: the grade of the stamp that is its time."""
 
 
 def merge(seen: Observations, standing: Sequence[int]) -> Merged:
@@ -134,7 +136,7 @@ def merge(seen: Observations, standing: Sequence[int]) -> Merged:
     total = len(thread)
     message = np.zeros(total, np.int64)
     if not total:
-        return Merged(message, thread, key, sender, stamp)
+        return Merged(message, thread, key, sender, stamp, grade)
     order = np.lexsort((key, thread))
     changes = (np.diff(thread[order]) != 0) | (np.diff(key[order]) != 0)
     starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
@@ -222,8 +224,8 @@ def summed(
     first = np.searchsorted(message[by_sender], np.arange(count))
     head = by_sender[first]
     by_stamp = np.lexsort((stamp, grade, message))
-    time = stamp[by_stamp[np.searchsorted(message[by_stamp], np.arange(count))]]
-    return Merged(message, thread[head], key[head], sender[head], time)
+    best = by_stamp[np.searchsorted(message[by_stamp], np.arange(count))]
+    return Merged(message, thread[head], key[head], sender[head], stamp[best], grade[best])
 
 
 def grouped(labels: Ints, count: int) -> tuple[Ints, Ints]:

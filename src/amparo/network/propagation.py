@@ -1,13 +1,14 @@
 """Who showed which content where, in which order, over everything seized.
 
 A content is followed by the hash the messenger kept, so a phone that erased the file still tells.
-*First* always means earliest observed: a phone not seized may have seen it before.
+*First* always means earliest observed: a phone not seized may have seen it before. Who is said to be
+first is no matter of chance and none of a wrong clock: see :func:`firsts`.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from amparo.model import Account, Attachment, Id, Link, Message, Posting, Resolu
 from amparo.network.canonical import canonical, standing
 from amparo.network.merge import (
     NEVER,
+    OWN_CLOCK,
+    UNDATED,
     Ints,
     Merged,
     Numbering,
@@ -143,7 +146,7 @@ def unkeyed(sender: Id, stamp: int) -> str:
 @deriver(
     "postings",
     stage="network",
-    version=2,
+    version=3,
     reads=(Account, Attachment, Link, Message, Resolution),
     makes=(Posting,),
 )
@@ -174,6 +177,31 @@ def ranges(starts: Ints, ends: Ints) -> Ints:
     return offsets + np.arange(len(offsets))
 
 
+Dated = tuple[int, int]
+"""A time and the grade of the stamp that gave it."""
+
+SAID = ("server", "server", "phone", "")
+"""How a posting was dated, by the grade of its stamp."""
+
+
+def firsts(showings: Sequence[Dated]) -> set[Dated]:
+    """The showings that may be said to be the first of these, as times and grades.
+
+    All of the earliest instant: within one no order is known. Where only phones' own clocks date it,
+    all of the earliest instant that a server dates as well: the clock may be years slow, and then the
+    first is the latter; it may be right, and then the latter is not. Either alone would be more than
+    the evidence says. A clock that runs fast is taken at its word, so it never unseats a server's
+    stamp. Undated showings are never first, but for one that is the only one.
+    """
+    if len(showings) == 1:
+        return set(showings)
+    known = [one for one in showings if one[1] != UNDATED]
+    served = [one for one in known if one[1] != OWN_CLOCK]
+    stated = min((time for time, _ in known), default=NEVER)
+    stamped = min((time for time, _ in served), default=NEVER)
+    return {one for one in known if one[0] == stated} | {one for one in served if one[0] == stamped}
+
+
 class Writer:
     """Writes the postings of one content at a time."""
 
@@ -191,10 +219,13 @@ class Writer:
         for m, a in zip(message.tolist(), attachment.tolist(), strict=True):
             held_by.setdefault(m, []).append(a)
         ordered = sorted((self._place(m), m) for m in held_by)
-        threads: dict[str, int] = {}
-        for (_, thread, _, _), _ in ordered:
-            threads[thread] = threads.get(thread, 0) + 1
-        paths, seen = self._held.paths, set[str]()
+        paths = self._held.paths
+        grades = {m: int(self._merged.grade[m]) for m in held_by}
+        of_thread: dict[str, list[Dated]] = {}
+        for (time, thread, _, _), m in ordered:
+            of_thread.setdefault(thread, []).append((time, grades[m]))
+        in_network = firsts([one for those in of_thread.values() for one in those])
+        in_thread = {thread: firsts(those) for thread, those in of_thread.items()}
         used: set[tuple[str, str, str]] = set()
         for place, ((time, thread, key, account), m) in enumerate(ordered, 1):
             if (thread, key, account) in used:
@@ -203,21 +234,21 @@ class Writer:
             rests = set(ids(self._held.id[held_by[m]]))
             rests |= {paths[id] for id in rests if id in paths}
             copies, forward = self._copies(m)
-            dated = time != NEVER
+            instant = (time, grades[m])
             yield Posting(
                 content=self._held.contents[number],
                 thread=thread,
                 key=key,
                 account=account,
-                time=time if dated else None,
+                time=time if time != NEVER else None,
                 place=place,
-                first_in_network=place == 1 and (dated or len(ordered) == 1),
-                first_in_thread=thread not in seen and (dated or threads[thread] == 1),
+                first_in_network=instant in in_network,
+                first_in_thread=instant in in_thread[thread],
+                dated=SAID[grades[m]],
                 forward_score=forward,
                 exhibits=copies,
                 basis=tuple(sorted(rests)),
             )
-            seen.add(thread)
 
     def _place(self, message: int) -> tuple[int, str, str, str]:
         """What postings are ordered by: time, conversation, key, sender."""
