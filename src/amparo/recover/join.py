@@ -1,0 +1,348 @@
+"""Files in two pieces: where the first breaks off and where the second begins, tried cluster by cluster.
+
+What decides is the format itself: a JPEG's coded units must go on and come out exactly, a PNG's chunk
+must have its checksum, a film's samples must fill their stated sizes. Pieces begin at whole clusters
+counted from the file's start.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from amparo.recover.formats import entropy, jpeg, movie, pictures
+from amparo.recover.formats.extent import Extent, NotOne
+from amparo.recover.spans import Range, Spans
+
+FORWARD, BACKWARD = 8192, 2048
+"""Clusters after and before the break in which the second piece is looked for."""
+_BREAKS = 10
+"""Cluster borders before the first wrong byte that are tried as the break."""
+_PROBE = 8192
+_FOREIGN = re.compile(rb"\xff[^\x00\xd0-\xd9\xff]", re.S)
+_TAIL = 256 << 20
+SHARE = 192 << 20
+"""Bytes walked or compared for one file at most."""
+
+
+@dataclass
+class Effort:
+    """Bytes that may still be walked or compared for one file."""
+
+    left: int
+
+    def take(self, amount: int) -> bool:
+        """Whether there is that much left; it is gone then."""
+        self.left -= amount + 64
+        return self.left > 0
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Two pieces (places and lengths of the sequence searched) and what the whole of them is."""
+
+    pieces: tuple[Range, Range]
+    extent: Extent
+
+
+def two(form: str, view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
+    """The two pieces of a file that breaks off in ``view``; None where they are not found."""
+    joiner: Callable[[Spans, int, int, Effort], Joined | None] | None = {
+        "jpg": _jpeg,
+        "png": _png,
+        "mp4": _movie,
+    }.get(form)
+    return joiner(view, start, cluster, effort) if joiner and cluster else None
+
+
+def _places(view: Spans, start: int, border: int, cluster: int) -> Iterator[int]:
+    """Where a second piece may begin: after the break, nearest first, then before the file."""
+    first = border + cluster
+    yield from range(first, min(view.size, first + FORWARD * cluster), cluster)
+    yield from range(start - cluster, max(-1, start - BACKWARD * cluster - 1), -cluster)
+
+
+def _spliced(view: Spans, start: int, border: int, place: int) -> Spans:
+    return view.part([(start, border - start), (place, min(_TAIL, view.size - place))])
+
+
+def _result(start: int, border: int, place: int, extent: Extent) -> Joined:
+    head = border - start
+    return Joined(((start, head), (place, extent.length - head)), extent)
+
+
+# --- JPEG ---------------------------------------------------------------------------------------
+
+
+def _jpeg(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
+    walk = jpeg.Walk(view, start)
+    extent = walk.extent()
+    borders = _borders(start, extent.length, cluster)
+    if walk.scan is None:
+        return _jpeg_whole(view, start, borders, cluster, effort)
+    like = _Likely(view, cluster)
+    for border in borders:
+        if border - start > walk.scan.at:
+            found = _jpeg_tail(view, start, border, walk.scan, like, effort)
+        else:
+            found = _jpeg_whole(view, start, [border], cluster, effort)
+        if found is not None:
+            return found
+    return None
+
+
+def _borders(start: int, length: int, cluster: int) -> list[int]:
+    last = start + length // cluster * cluster
+    return [b for b in range(last, start, -cluster)][:_BREAKS]
+
+
+class _Likely:
+    """Which clusters can hold coded JPEG data: varied, and no markers but restarts and an end."""
+
+    def __init__(self, view: Spans, cluster: int) -> None:
+        self._view = view
+        self.cluster = cluster
+        self._known: dict[int, bool] = {}
+
+    def holds(self, place: int) -> bool:
+        """Whether the cluster at a place can."""
+        if place not in self._known:
+            data = self._view.read(place, self.cluster)
+            end = data.find(b"\xff\xd9")
+            data = data[: end + 2] if end >= 0 else data
+            varied = end >= 0 or len(set(data)) > 96
+            self._known[place] = varied and len(data) > 1 and not _FOREIGN.search(data)
+        return self._known[place]
+
+
+def _jpeg_tail(
+    view: Spans, start: int, border: int, scan: jpeg.Scan, like: _Likely, effort: Effort
+) -> Joined | None:
+    """Go on from the last state before the break with the bytes at every likely place."""
+    known = scan.marks[: min(scan.done, scan.total - 1) // scan.every + 1]
+    row = int(np.searchsorted(known[:, 0], border - start, "right")) - 1
+    if row < 0 or known[row, 0] < scan.at:
+        return None
+    begin = known[row].copy()
+    head = view.read(start + int(begin[0]), border - start - int(begin[0]))
+    unmarked = np.zeros((0, 10), np.int64)
+    for place in _places(view, start, border, like.cluster):
+        if not like.holds(place):
+            continue
+        if not effort.take(len(head) + 512):
+            return None
+        state = begin.copy()
+        state[0] = 0
+        data = jpeg.array_of(head + view.read(place, _PROBE))
+        got = entropy.sequential(
+            data, len(data), scan.parts, scan.tables, scan.most, scan.look, scan.total, scan.restart,
+            state, unmarked, scan.every,
+        )  # fmt: skip
+        if got == entropy.BAD:
+            effort.take(int(state[0]))
+            continue
+        whole = _spliced(view, start, border, place)
+        extent = jpeg.measure(whole, 0)
+        effort.take(extent.length)
+        if extent.complete:
+            return _result(start, border, place, extent)
+    return None
+
+
+def _jpeg_whole(
+    view: Spans, start: int, borders: list[int], cluster: int, effort: Effort
+) -> Joined | None:
+    """For breaks in the header and in progressive scans: walk the whole with every place."""
+    like = _Likely(view, cluster)
+    for border in borders:
+        for place in _places(view, start, border, cluster):
+            if not like.holds(place):
+                continue
+            whole = _spliced(view, start, border, place)
+            try:
+                extent = jpeg.measure(whole, 0)
+            except NotOne:
+                continue
+            if extent.complete:
+                return _result(start, border, place, extent)
+            if not effort.take(extent.length):
+                return None
+    return None
+
+
+# --- PNG ----------------------------------------------------------------------------------------
+
+
+def _png(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
+    extent = pictures.png(view, start)
+    low = extent.sure
+    first = (low + cluster - 1) // cluster * cluster
+    for border in range(start + first, start + extent.length + 8, cluster)[:256]:
+        if border == start:
+            continue
+        head = view.read(start + low, border - start - low)
+        for place in _places(view, start, border, cluster):
+            if not effort.take(64):
+                return None
+            if not _chunk_holds(view, head, place, effort):
+                continue
+            whole = _spliced(view, start, border, place)
+            again = pictures.png(whole, 0, low)
+            if again.complete:
+                return _result(start, border, place, again)
+    return None
+
+
+def _chunk_holds(view: Spans, head: bytes, place: int, effort: Effort) -> bool:
+    """Whether the chunk that begins with ``head`` and goes on at ``place`` has its checksum."""
+    begin = head[:8]
+    if len(begin) < 8:
+        begin += view.read(place, 8 - len(begin))
+    length, kind = int.from_bytes(begin[:4]), begin[4:]
+    if len(begin) < 8 or length > 1 << 27 or not (kind.isalpha() and kind.isascii()):
+        return False
+    rest = 12 + length - len(head)
+    if rest < 4 or place + rest > view.size or not effort.take(rest):
+        return False
+    tail = view.read(place, rest)
+    body = head + tail if len(head) < 8 else b""
+    if body:
+        return pictures.crc(body[4:-4]) == body[-4:]
+    return zlib.crc32(tail[:-4], zlib.crc32(head[4:])).to_bytes(4) == tail[-4:]
+
+
+# --- films --------------------------------------------------------------------------------------
+
+
+def _movie(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
+    boxes = movie.walk(view, start)
+    media, moov = boxes.first(b"mdat"), boxes.first(b"moov")
+    if media is None:
+        return None
+    if moov is not None and moov[0] < media[0]:
+        try:
+            tracks = movie.index(view.read(start + moov[0], moov[1]))
+        except (struct.error, ValueError, IndexError):
+            return None
+        return _unknown_gap(view, start, cluster, boxes, tracks, effort)
+    return _known_gap(view, start, cluster, media, effort)
+
+
+def _known_gap(
+    view: Spans, start: int, cluster: int, media: Range, effort: Effort
+) -> Joined | None:
+    """The index lies behind the media: where it is found says how wide the gap is."""
+    end = sum(media)
+    at = start + media[0]
+    for _ in range(1000):
+        at = view.find(b"moov", at + 4, min(view.size, start + (4 << 30)))
+        if at < 0:
+            return None
+        gap = at - 4 - start - end
+        size = int.from_bytes(view.read(at - 4, 4))
+        if gap <= 0 or gap % cluster or not 100 < size < 64 << 20 or not effort.take(size):
+            continue
+        try:
+            tracks = movie.index(view.read(at - 4, size))
+        except (struct.error, ValueError, IndexError):
+            continue
+        ranges = [r for t in tracks for r in t.samples]
+        if not ranges or min(ranges)[0] < media[0] or max(o + n for o, n in ranges) > end:
+            continue
+        found = _at_gap(view, start, cluster, gap, movie.checked(tracks), (media[0], end), effort)
+        if found is not None:
+            return found
+    return None
+
+
+def _at_gap(
+    view: Spans,
+    start: int,
+    cluster: int,
+    gap: int,
+    samples: list[tuple[int, int, int]],
+    media: Range,
+    effort: Effort,
+) -> Joined | None:
+    low, high = media
+    for at, size, prefix in samples:
+        if not effort.take(size):
+            return None
+        if not movie.good(view.read(start + at, size), prefix, size):
+            high = at + size
+            break
+        low = at + size
+    fits = []
+    first = (low + cluster - 1) // cluster * cluster
+    if not samples and high - first > cluster:
+        return None  # nothing that could tell one border from the next
+    for border in range(max(first, cluster), high + 1, cluster)[:4096]:
+        whole = view.part([(start, border), (start + border + gap, high - border + (4 << 20))])
+        near = [s for s in samples if low - 1 <= s[0] <= high + (1 << 20)][:6]
+        if all(movie.good(whole.read(at, n), prefix, n) for at, n, prefix in near):
+            fits.append(border)
+    for border in fits[:16]:
+        extent = movie.measure(_spliced(view, start, start + border, start + border + gap), 0)
+        if extent.complete:
+            if len(fits) > 1:
+                note = f"{len(fits)} places of the break fit"
+                extent = Extent(extent.length, True, 0.6, note, extent.sure)
+            return _result(start, start + border, start + border + gap, extent)
+    return None
+
+
+def _unknown_gap(
+    view: Spans,
+    start: int,
+    cluster: int,
+    boxes: movie.Boxes,
+    tracks: list[movie.Track],
+    effort: Effort,
+) -> Joined | None:
+    """The index comes first: the first sample that is not good must go on at the second piece."""
+    samples = movie.checked(tracks)
+    low, bad = 0, -1
+    for number, (at, size, prefix) in enumerate(samples):
+        if not effort.take(size):
+            return None
+        if not movie.good(view.read(start + at, size), prefix, size):
+            bad = number
+            break
+        low = at + size
+    if bad < 0:
+        return None
+    following = samples[bad : bad + 4]
+    high = following[0][0] + following[0][1]
+    first = (low + cluster - 1) // cluster * cluster
+    for border in range(max(first, cluster), high + 1, cluster)[:256]:
+        for place in _places(view, start, start + border, cluster):
+            if not effort.take(256):
+                return None
+            if not all(
+                _sample_holds(view, start, border, place, sample, effort) for sample in following
+            ):
+                continue
+            extent = movie.measure(_spliced(view, start, start + border, place), 0)
+            effort.take(boxes.end)
+            if extent.complete:
+                return _result(start, start + border, place, extent)
+    return None
+
+
+def _sample_holds(
+    view: Spans, start: int, border: int, place: int, sample: tuple[int, int, int], effort: Effort
+) -> bool:
+    at, size, prefix = sample
+    if at + size > border:
+        first = view.read(place + max(0, at - border), 8) if at >= border else b""
+        if first and (not int.from_bytes(first[:prefix]) or int.from_bytes(first[:prefix]) > size):
+            return False
+    effort.take(size)
+    here = max(0, min(size, border - at))
+    data = view.read(start + at, here) if here else b""
+    return movie.good(data + view.read(place + max(0, at - border), size - here), prefix, size)
