@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ _FULL = {
     "pdf": b"%PDF-",
     "sqlite": b"SQLite format 3\0",
 }
+_UNCHECKED = frozenset(("webp", "gif", "mp4", "amr"))
 _BLOCK = 1 << 20
 _DENSE = 64
 """Beginnings that come to nothing in 64 KiB before the rest of it is passed over."""
@@ -155,6 +157,7 @@ class _Carver:
                 continue
             array = np.frombuffer(bytearray(data), np.uint8)
             count = int(entropy.starts(array, heads, len(out), out))
+            self._tally.left_out += count == len(out)
             for inside in out[:count].tolist():
                 form = names[data[inside : inside + 3]]
                 begin = at + inside - (4 if form == "mp4" else 0)
@@ -194,15 +197,38 @@ class _Carver:
             extent = self._measure(self._view, at, form)
             if extent is None:
                 failed += 1
+            elif extent.complete and self._holds_another(at, form, extent, hits):
+                self._claims.take(at, 1)
+                self._deferred.append((at, form))
             elif extent.complete:
                 yield self._told(self._view, at, form, extent, "nested" if inside else "contiguous")
                 self._take(at, extent.length)
             elif not inside and not whole:
                 self._claims.take(at, max(extent.sure, 1))
+                failed += not extent.worth
                 if defer and len(self._deferred) < _MOST_DEFERRED:
                     self._deferred.append((at, form))
                 elif extent.worth:
                     yield self._told(self._view, at, form, extent, "contiguous")
+
+    def _holds_another(
+        self, at: int, form: str, extent: Extent, hits: list[tuple[int, str]]
+    ) -> bool:
+        """Whether a whole file begins at a cluster inside one whose bytes carry no checksum.
+
+        Then that one is in pieces: its first ends there.
+        """
+        if not self._cluster or form not in _UNCHECKED or len(self._deferred) >= _MOST_DEFERRED:
+            return False
+        first = bisect_right(hits, (at, "~"))
+        for place, other in hits[first : first + _DENSE]:
+            if place >= at + extent.length:
+                break
+            if (place - at) % self._cluster == 0:
+                inner = self._measure(self._view, place, other)
+                if inner is not None and inner.complete and inner.confidence >= 0.9:
+                    return True
+        return False
 
     def _take(self, at: int, length: int) -> None:
         self._claims.take(at, length)

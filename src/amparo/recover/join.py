@@ -21,10 +21,10 @@ from amparo.recover.spans import Range, Spans
 
 FORWARD, BACKWARD = 8192, 2048
 """Clusters after and before the break in which the second piece is looked for."""
-_BREAKS = 10
+_BREAKS = 48
 """Cluster borders before the first wrong byte that are tried as the break."""
 _PROBE = 8192
-_FOREIGN = re.compile(rb"\xff[^\x00\xd0-\xd9\xff]", re.S)
+_FOREIGN = re.compile(rb"\xff[^\x00\xd0-\xda\xc4\xdd\xff]", re.S)
 _TAIL = 256 << 20
 SHARE = 192 << 20
 """Bytes walked or compared for one file at most."""
@@ -82,27 +82,34 @@ def _result(start: int, border: int, place: int, extent: Extent) -> Joined:
 def _jpeg(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
     walk = jpeg.Walk(view, start)
     extent = walk.extent()
-    borders = _borders(start, extent.length, cluster)
-    if walk.scan is None:
-        return _jpeg_whole(view, start, borders, cluster, effort)
     like = _Likely(view, cluster)
+    borders = _borders(start, extent.length, like)
+    if walk.scan is None:
+        return _jpeg_whole(view, start, borders, like, effort)
     for border in borders:
         if border - start > walk.scan.at:
             found = _jpeg_tail(view, start, border, walk.scan, like, effort)
         else:
-            found = _jpeg_whole(view, start, [border], cluster, effort)
+            found = _jpeg_whole(view, start, [border], like, effort)
         if found is not None:
             return found
     return None
 
 
-def _borders(start: int, length: int, cluster: int) -> list[int]:
+def _borders(start: int, length: int, like: _Likely) -> list[int]:
+    """Where the first piece may end: before the first cluster that is none of a JPEG, then backwards."""
+    cluster = like.cluster
     last = start + length // cluster * cluster
-    return [b for b in range(last, start, -cluster)][:_BREAKS]
+    borders = list(range(last, start, -cluster))[:_BREAKS]
+    for border in range(start + cluster, last, cluster):
+        if not like.holds(border):
+            near = list(range(border, start, -cluster))[:2]
+            return near + [b for b in borders if b not in near]
+    return borders
 
 
 class _Likely:
-    """Which clusters can hold coded JPEG data: varied, and no markers but restarts and an end."""
+    """Which clusters can hold coded JPEG data: varied, and no markers but those that stand in it."""
 
     def __init__(self, view: Spans, cluster: int) -> None:
         self._view = view
@@ -155,12 +162,11 @@ def _jpeg_tail(
 
 
 def _jpeg_whole(
-    view: Spans, start: int, borders: list[int], cluster: int, effort: Effort
+    view: Spans, start: int, borders: list[int], like: _Likely, effort: Effort
 ) -> Joined | None:
     """For breaks in the header and in progressive scans: walk the whole with every place."""
-    like = _Likely(view, cluster)
     for border in borders:
-        for place in _places(view, start, border, cluster):
+        for place in _places(view, start, border, like.cluster):
             if not like.holds(place):
                 continue
             whole = _spliced(view, start, border, place)
@@ -229,7 +235,7 @@ def _movie(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | No
             tracks = movie.index(view.read(start + moov[0], moov[1]))
         except (struct.error, ValueError, IndexError):
             return None
-        return _unknown_gap(view, start, cluster, boxes, tracks, effort)
+        return _unknown_gap(view, start, cluster, (media[0], sum(media)), tracks, effort)
     return _known_gap(view, start, cluster, media, effort)
 
 
@@ -269,68 +275,74 @@ def _at_gap(
     media: Range,
     effort: Effort,
 ) -> Joined | None:
-    low, high = media
-    for at, size, prefix in samples:
-        if not effort.take(size):
-            return None
-        if not movie.good(view.read(start + at, size), prefix, size):
-            high = at + size
-            break
-        low = at + size
-    fits = []
+    low, high, following = _between(view, start, samples, media)
     first = (low + cluster - 1) // cluster * cluster
     if not samples and high - first > cluster:
         return None  # nothing that could tell one border from the next
-    for border in range(max(first, cluster), high + 1, cluster)[:4096]:
+    fits = []
+    for border in range(max(first, cluster), high + 1, cluster)[:1024]:
+        if not effort.take(sum(n for _, n, _ in following)):
+            break
         whole = view.part([(start, border), (start + border + gap, high - border + (4 << 20))])
-        near = [s for s in samples if low - 1 <= s[0] <= high + (1 << 20)][:6]
-        if all(movie.good(whole.read(at, n), prefix, n) for at, n, prefix in near):
+        if all(movie.good(whole.read(at, n), prefix, n) for at, n, prefix in following):
             fits.append(border)
+    return _best(view, start, fits, gap)
+
+
+def _best(view: Spans, start: int, fits: list[int], gap: int) -> Joined | None:
     for border in fits[:16]:
-        extent = movie.measure(_spliced(view, start, start + border, start + border + gap), 0)
+        place = start + border + gap
+        extent = movie.measure(_spliced(view, start, start + border, place), 0)
         if extent.complete:
             if len(fits) > 1:
                 note = f"{len(fits)} places of the break fit"
                 extent = Extent(extent.length, True, 0.6, note, extent.sure)
-            return _result(start, start + border, start + border + gap, extent)
+            return _result(start, start + border, place, extent)
     return None
+
+
+def _between(
+    view: Spans, start: int, samples: list[tuple[int, int, int]], media: Range
+) -> tuple[int, int, list[tuple[int, int, int]]]:
+    """Offsets between which the break lies, and the samples from there on that must fit."""
+    bad = movie.first_bad(view, start, samples)
+    if bad is None:
+        return (samples[-1][0] if samples else media[0]), media[1], samples[-1:]
+    low = media[0]
+    if bad:
+        at, size, prefix = samples[bad - 1]
+        low = at + movie.last_unit(view.read(start + at, size), prefix, size)
+    following = samples[max(0, bad - 1) : bad + 4]
+    return low, samples[bad][0] + samples[bad][1], following
 
 
 def _unknown_gap(
     view: Spans,
     start: int,
     cluster: int,
-    boxes: movie.Boxes,
+    media: Range,
     tracks: list[movie.Track],
     effort: Effort,
 ) -> Joined | None:
     """The index comes first: the first sample that is not good must go on at the second piece."""
     samples = movie.checked(tracks)
-    low, bad = 0, -1
-    for number, (at, size, prefix) in enumerate(samples):
-        if not effort.take(size):
-            return None
-        if not movie.good(view.read(start + at, size), prefix, size):
-            bad = number
-            break
-        low = at + size
-    if bad < 0:
+    if movie.first_bad(view, start, samples) is None:
         return None
-    following = samples[bad : bad + 4]
-    high = following[0][0] + following[0][1]
+    low, high, following = _between(view, start, samples, media)
     first = (low + cluster - 1) // cluster * cluster
     for border in range(max(first, cluster), high + 1, cluster)[:256]:
         for place in _places(view, start, start + border, cluster):
             if not effort.take(256):
                 return None
-            if not all(
-                _sample_holds(view, start, border, place, sample, effort) for sample in following
-            ):
-                continue
-            extent = movie.measure(_spliced(view, start, start + border, place), 0)
-            effort.take(boxes.end)
-            if extent.complete:
-                return _result(start, start + border, place, extent)
+            if all(_sample_holds(view, start, border, place, s, effort) for s in following):
+                gap = place - start - border
+                fits = [border]
+                for other in range(border + cluster, high + 1, cluster)[:64]:
+                    at = start + other + gap
+                    if all(_sample_holds(view, start, other, at, s, effort) for s in following):
+                        fits.append(other)
+                if (found := _best(view, start, fits, gap)) is not None:
+                    return found
     return None
 
 

@@ -152,7 +152,7 @@ def _unpacked_crc(data: bytes, method: int, budget: int) -> int | None:
 
 def _headless(view: Spans, start: int) -> Extent:
     """Members up to where they stop, for a zip whose directory is gone."""
-    at, members = start, 0
+    at, last, members = start, start, 0
     while members < 100_000:
         head = view.read(at, 30)
         if len(head) < 30 or head[:4] != b"PK\3\4" or not _plausible(head):
@@ -162,9 +162,9 @@ def _headless(view: Spans, start: int) -> Extent:
         following = at + 30 + name + extra + packed
         if flags & 8 or following > view.size:
             break
-        at, members = following, members + 1
+        at, last, members = following, at, members + 1
     note = f"no directory; {members} members by their own headers"
-    return Extent(max(at - start, 30), False, 0.4, note, at - start, members > 0)
+    return Extent(max(at - start, 30), False, 0.4, note, last + 30 - start, members > 0)
 
 
 def sqlite(view: Spans, start: int) -> Extent:

@@ -68,9 +68,11 @@ def measure(view: Spans, start: int) -> Extent:
         tracks = index(view.read(start + moov[0], min(moov[1], _INDEX)))
     except (struct.error, ValueError, IndexError):
         return Extent(length, False, 0.4, "its index does not read", sure)
-    bad = first_bad(view, start, tracks)
+    samples = checked(tracks)
+    bad = first_bad(view, start, samples)
     if bad is not None:
-        return Extent(length, False, 0.4, f"other bytes in the sample at {bad}", max(bad - 1, sure))
+        note = f"other bytes in the sample at {samples[bad][0]}"
+        return Extent(length, False, 0.4, note, sure)
     for track in tracks:
         if any(at + size > length for at, size in track.samples):
             return Extent(length, False, 0.4, "samples beyond its end", sure)
@@ -207,16 +209,32 @@ def good(data: bytes, prefix: int, size: int) -> bool:
     return True
 
 
+def last_unit(data: bytes, prefix: int, size: int) -> int:
+    """Just behind the head of a good sample's last unit: from there on nothing was checked."""
+    at = 0
+    while (following := at + prefix + int.from_bytes(data[at : at + prefix])) < size:
+        at = following
+    return at + prefix + 1
+
+
 def checked(tracks: list[Track]) -> list[tuple[int, int, int]]:
-    """Offset, size and prefix of the samples that can be checked, in file order, thinned where many."""
-    all_of_it = sorted((at, n, t.prefix) for t in tracks if t.prefix for at, n in t.samples if n)
-    step = max(1, len(all_of_it) // _LOOKED_AT)
-    return all_of_it[::step] if step > 1 else all_of_it
+    """Offset, size and prefix of the samples that can be checked, in file order."""
+    return sorted((at, n, t.prefix) for t in tracks if t.prefix for at, n in t.samples if n)
 
 
-def first_bad(view: Spans, start: int, tracks: list[Track]) -> int | None:
-    """Offset of the first sample whose bytes are not its own; None for none."""
-    for at, size, prefix in checked(tracks):
-        if size > 32 << 20 or not good(view.read(start + at, size), prefix, size):
-            return at
-    return None
+def first_bad(view: Spans, start: int, samples: list[tuple[int, int, int]]) -> int | None:
+    """Number of the first sample whose bytes are not its own; None for none.
+
+    Where there are many, some are looked at first and then those before the first bad one.
+    """
+    step = max(1, len(samples) // _LOOKED_AT)
+    coarse = next((n for n in range(0, len(samples), step) if _bad(view, start, samples[n])), None)
+    if coarse is None:
+        return None
+    near = range(max(0, coarse - step + 1), coarse)
+    return next((n for n in near if _bad(view, start, samples[n])), coarse)
+
+
+def _bad(view: Spans, start: int, sample: tuple[int, int, int]) -> bool:
+    at, size, prefix = sample
+    return size > 32 << 20 or not good(view.read(start + at, size), prefix, size)
