@@ -20,9 +20,10 @@ from amparo.model import (
     Tenure,
 )
 from amparo.review.charts import activity_chart
-from amparo.review.content import step
 from amparo.review.desk import Desk, found
+from amparo.review.links import described, links_of
 from amparo.review.listing import whole
+from amparo.review.steps import steps
 
 router = APIRouter()
 ROWS = 60
@@ -50,6 +51,7 @@ def account(request: Request, id: Id) -> Response:
     tenures = sorted(
         reads.rows(Tenure, account=person.id), key=lambda t: (t.since is None, t.since or 0, t.id)
     )
+    links = links_of(desk, ("same_account", "conflict", "number_change"), person.handles)
     leads = reads.among(Lead, "account", person.handles)
     return desk.show(
         request,
@@ -70,9 +72,11 @@ def account(request: Request, id: Id) -> Response:
                 for a in sorted(activity, key=lambda a: (-a.originated, -a.postings, a.thread))
                 if a.thread
             ],
+            "links": described(desk, links[:ROWS]),
+            "link_count": len(links),
             "leads": leads[:ROWS],
             "rhythm": activity_chart(reads.column(Message, "sent", "sender", person.handles)),
-            "steps": [step(desk, p) for p in postings[:ROWS]],
+            "steps": steps(desk, postings[:ROWS]),
             "step_count": person.postings,
             "offset": offset,
             "after": postings[ROWS - 1].id if len(postings) > ROWS else "",

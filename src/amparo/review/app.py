@@ -25,6 +25,7 @@ from amparo.review import (
     gallery,
     graph,
     judge,
+    links,
     overview,
     problems,
     record,
@@ -40,7 +41,7 @@ from amparo.store.backend import StoreRefused
 from amparo.store.case import Case
 
 PAGES = (overview, gallery, content, threads, thread, accounts, account, graph, record, problems,
-         search, actions, judge)  # fmt: skip
+         search, actions, judge, links)  # fmt: skip
 DAY = 86_400_000
 SILENT: TelemetryConfig = {
     "auto_configure": False,

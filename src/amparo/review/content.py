@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
@@ -20,17 +18,19 @@ from amparo.model import (
     Media,
     Message,
     Position,
-    Posting,
     Problem,
     StackMember,
 )
 from amparo.review.desk import Desk
+from amparo.review.links import described, links_of
 from amparo.review.listing import whole
 from amparo.review.schemes import label
+from amparo.review.steps import earliest, steps, travel
 
 router = APIRouter()
 STEPS = 200
 FILES = 200
+LINKS = 40
 
 
 @router.get("/content/{id}")
@@ -50,6 +50,7 @@ def content(request: Request, id: Id) -> Response:
     files = reads.rows(File, content=id)
     postings = travel(desk, related)
     offset = whole(request, "offset")
+    links = links_of(desk, ("attachment_content",), [id])
     known = reads.among(KnownMatch, "content", related)
     return desk.show(
         request,
@@ -74,13 +75,16 @@ def content(request: Request, id: Id) -> Response:
             "attachments": attachments[:100],
             "attachment_count": len(attachments),
             "messages": reads.many(Message, [a.message for a in attachments[:100]]),
-            "steps": [step(desk, p) for p in postings[offset : offset + STEPS]],
+            "steps": steps(desk, postings[offset : offset + STEPS]),
+            "earliest": [p.id for p in earliest(postings)],
             "step_count": len(postings),
             "offset": offset,
             "next": offset + STEPS if offset + STEPS < len(postings) else None,
             "first_in_thread": sum(p.first_in_thread for p in postings),
             "thread_count": len({p.thread for p in postings}),
             "coverage": len({e for p in postings for e in p.exhibits}),
+            "links": described(desk, links[:LINKS]),
+            "link_count": len(links),
             "marks": [
                 {"mark": m, "label": label(m.scheme, m.version, m.code) or m.text or m.code}
                 for m in marks(desk, related)
@@ -90,23 +94,6 @@ def content(request: Request, id: Id) -> Response:
             "visual": this is not None and this.mime.startswith(("image/", "video/")),
         },
     )
-
-
-def travel(desk: Desk, contents: list[Id]) -> list[Posting]:
-    """Postings of all contents of a stack in time order; those without a time come last."""
-    rows = desk.reads.among(Posting, "content", contents)
-    return sorted(rows, key=lambda p: (p.time is None, p.time or 0, p.place, p.id))
-
-
-def step(desk: Desk, posting: Posting) -> dict[str, Any]:
-    """One posting with the group and person it names."""
-    directory = desk.directory()
-    return {
-        "posting": posting,
-        "group": directory.group(posting.thread),
-        "person": directory.person(posting.account),
-        "exhibits": [directory.exhibits.get(e) for e in posting.exhibits],
-    }
 
 
 def marks(desk: Desk, contents: list[Id]) -> list[Mark]:

@@ -179,15 +179,9 @@ class Desk:
             "tone": tone(scheme, version, code),
         }
 
-    def write_marks(self, marks: list[Mark], inputs: tuple[Id, ...]) -> None:
-        """Stores judgements with the one action that made them; on disk when this returns.
-
-        The last mark commits durably together with the action, and what was written before it in the
-        same log is then on disk as well.
-        """
-        action = self.action("grade", "alteration", inputs)
-        self.case.store.put(marks[:-1], action.kind)
-        self.case.store.mark(marks[-1], action)
+    def write_marks(self, verb: str, marks: list[Mark], inputs: tuple[Id, ...]) -> None:
+        """Stores judgements with the one action that made them; on disk when this returns."""
+        self.case.store.mark(marks, self.action(verb, "alteration", inputs))
 
     def log(self, verb: str, operation: str, inputs: tuple[Id, ...]) -> None:
         """Writes one action of the person at the desk into the chain."""

@@ -8,10 +8,10 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from amparo.model import Content, Exif, File, Id, KnownMatch, Media, StackMember
-from amparo.review.content import step, travel
 from amparo.review.desk import Desk
 from amparo.review.listing import whole
 from amparo.review.stacks import KNOWN, ORDERS, Filter, Queue
+from amparo.review.steps import earliest, steps, travel
 
 router = APIRouter()
 LIVE = 120
@@ -115,7 +115,7 @@ def stack(request: Request, id: Id) -> Response:
             "exif": reads.among(Exif, "content", some)[:3],
             "media": reads.among(Media, "content", [centre]),
             "content": contents.get(centre),
-            "first": [step(desk, p) for p in travel(desk, members)[:1]],
+            "first": steps(desk, earliest(travel(desk, members))[:3]),
             "grade": desk.grade(centre),
         },
     )

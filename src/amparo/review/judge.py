@@ -78,7 +78,7 @@ def grade(request: Request, body: Grades) -> Response:
             for n, g in enumerate(body.grades)
         ]
         desk.last_mark = marks[-1].time
-        desk.write_marks(marks, tuple(ids))
+        desk.write_marks("grade", marks, tuple(ids))
         for g in body.grades:
             queue.grade(g.content, scheme.name, scheme.version, g.code)
     return JSONResponse({"saved": [{"content": m.subject, "code": m.code} for m in marks]})

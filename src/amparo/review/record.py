@@ -8,8 +8,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from amparo.model import KINDS, At, Exhibit, File, Id, Record
+from amparo.model import KINDS, At, Exhibit, File, Id, Link, Mark, Record
 from amparo.review.desk import Desk, found
+from amparo.review.links import end_page
 from amparo.review.reads import Entry
 
 router = APIRouter()
@@ -30,7 +31,7 @@ POINTS_AT = {
 }
 """Fields that hold an id, and the page of what it names."""
 
-BASIS = {"posting": "attachment", "resolution": "alias", "tenure": "membership"}
+BASIS = {"link": "alias", "posting": "attachment", "resolution": "alias", "tenure": "membership"}
 """What the ``basis`` of a claim mostly consists of; a record of another kind is still found."""
 
 
@@ -60,9 +61,16 @@ def record(request: Request, kind: str, id: Id) -> Response:
             "file": desk.reads.get(File, at.file) if isinstance(at, At) else None,
             "basis": resting_on(desk, kind, basis[:200]),
             "basis_count": len(basis),
+            "marks": judged(desk, this),
             "history": made_by(desk, id, at),
         },
     )
+
+
+def judged(desk: Desk, this: Record) -> list[Mark]:
+    """What people said of a link, newest first; judgements on contents stand on the content's page."""
+    rows = desk.reads.rows(Mark, subject=this.id) if isinstance(this, Link) else []
+    return sorted(rows, key=lambda mark: (-mark.time, mark.id))
 
 
 def made_by(desk: Desk, id: Id, at: object) -> list[Entry]:
@@ -82,6 +90,8 @@ def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
         exhibit = directory.exhibits.get(value)
         known = directory.person(value) or directory.group(value)
         said = known.label if known is not None else exhibit.number if exhibit is not None else ""
+    if isinstance(this, Link) and name in ("source", "target"):
+        target = end_page(this, name)
     if name == "exhibits":
         value = [directory.exhibits[e].number if e in directory.exhibits else e for e in value]
     if isinstance(value, bool):

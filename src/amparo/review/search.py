@@ -86,5 +86,6 @@ def line(
         "person": directory.person(account) if account else None,
         "group": directory.group(thread) if thread else None,
         "exhibit": directory.exhibits.get(exhibit),
+        "at": at,
         "state": at.state if at is not None else getattr(record, "state", ""),
     }

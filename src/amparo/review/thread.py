@@ -19,9 +19,10 @@ from amparo.model import (
     ThreadInfo,
 )
 from amparo.review.charts import activity_chart, tenure_chart
-from amparo.review.content import step
 from amparo.review.desk import Desk, found
+from amparo.review.links import described, links_of
 from amparo.review.listing import whole
+from amparo.review.steps import steps
 
 router = APIRouter()
 ROWS = 60
@@ -48,6 +49,7 @@ def thread(request: Request, id: Id) -> Response:
         key=lambda a: (-a.originated, -a.first_in_thread, -a.postings, -a.messages, a.account),
     )
     postings = reads.in_time("thread", group.id, request.query_params.get("after", ""), ROWS + 1)
+    links = links_of(desk, ("same_thread",), sides)
     leads = reads.rows(Lead, thread=group.id)
     many = group.messages > TOO_MANY
     times = () if many else reads.column(Message, "sent", "thread", sides)
@@ -75,6 +77,8 @@ def thread(request: Request, id: Id) -> Response:
             "rhythm": activity_chart(times),
             "countries": sorted(countries.items(), key=lambda row: (-row[1], row[0])),
             "posters": [(a, directory.person(a.account)) for a in activity[:30]],
+            "links": described(desk, links[:ROWS]),
+            "link_count": len(links),
             "leads": [(lead, directory.person(lead.account)) for lead in leads[:ROWS]],
             "lead_count": len(leads),
             "from_groups": groups_of_leads(desk, leads[:ROWS]),
@@ -82,7 +86,7 @@ def thread(request: Request, id: Id) -> Response:
             "event_people": {e.id: (directory.person(e.account), directory.person(e.actor))
                              for e in events[-ROWS:]},
             "event_count": len(events),
-            "steps": [step(desk, p) for p in postings[:ROWS]],
+            "steps": steps(desk, postings[:ROWS]),
             "step_count": group.postings,
             "offset": offset,
             "after": postings[ROWS - 1].id if len(postings) > ROWS else "",

@@ -138,6 +138,22 @@ def place(at: At) -> str:
     return ", ".join(parts)
 
 
+def strength(log10_lr: float) -> str:
+    """A likelihood ratio in the verbal scale of the ENFSI guideline on evaluative reporting (2015)."""
+    steps = ((6, "extremely strong"), (4, "very strong"), (3, "strong"), (2, "moderately strong"),
+             (1, "moderate"), (0, "weak"))  # fmt: skip
+    if not log10_lr:
+        return "no weight either way"
+    word = next((word for least, word in steps if abs(log10_lr) >= least), "unknown")
+    return f"{word} support" if log10_lr > 0 else f"{word} support against"
+
+
+def method(at: At) -> str:
+    """How a recovered row was found and how surely: ``freeblock, confidence 0.93``; "" for a live one."""
+    sure = "" if at.confidence is None else f"confidence {at.confidence:.2f}"
+    return ", ".join(part for part in (at.method.replace("_", " "), sure) if part)
+
+
 def hexhead(data: bytes | str) -> str:
     """The first bytes in hexadecimal; text stays as it is."""
     if isinstance(data, str):
@@ -158,5 +174,7 @@ def install(environment: Environment) -> None:
         "words": title,
         "place": place,
         "hexhead": hexhead,
+        "strength": strength,
+        "method": method,
     }.items():
         environment.filters[name] = function

@@ -1,4 +1,5 @@
 /** What every page does: keys, the drawer, the help, rows that open, filters that apply at once. */
+import { judge } from "./link.js";
 import { cover, reveal, watch } from "./reveal.js";
 
 const drawer = /** @type {HTMLElement} */ (document.getElementById("drawer"));
@@ -87,6 +88,8 @@ document.addEventListener("click", (event) => {
     if (veil) reveal(veil).catch((error) => (button.textContent = error.message));
     return;
   }
+  const verdict = /** @type {HTMLButtonElement | null} */ (target.closest(".verdict button"));
+  if (verdict) return void judge(verdict);
   if (target.closest("a, button, input, select, label")) return;
   const line = /** @type {HTMLElement | null} */ (target.closest("tr[data-href]"));
   if (line && !getSelection()?.toString()) location.assign(line.dataset.href ?? "");
