@@ -44,8 +44,8 @@ def steps(desk: Desk, postings: list[Posting]) -> list[dict[str, Any]]:
             "person": directory.person(posting.account),
             "exhibits": [directory.exhibits.get(e) for e in posting.exhibits],
             "recovered": recovered(rows[id].at for id in posting.basis if id in rows),
-            "shared": everywhere[posting.content] > 1,
-            "shared_here": here[posting.content, posting.thread] > 1,
+            "shared": posting.first_in_network and everywhere[posting.content] > 1,
+            "shared_here": posting.first_in_thread and here[posting.content, posting.thread] > 1,
         }
         for posting in postings
     ]
