@@ -16,7 +16,7 @@ from amparo.recover.target import Target
 
 INTACT, FITTED, LOOSE = 3, 2, 1
 """How a piece is held: by its own head, between known bounds, or by its pattern alone."""
-_MOST_STEPS = 1500
+_MOST_STEPS = 3000
 _CUT = 70.0
 """Bits of pattern from which on a row is believed of which only the first part is left."""
 _WIDE = 44.0
@@ -44,16 +44,25 @@ class Piece:
     quality: int
 
 
+class Effort:
+    """How many more pieces may be tried against one another, over all pages together."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
 class Carver:
     """Searches one page's free bytes for records of one target; ``check`` looks at a piece's values."""
 
     def __init__(
-        self, page: bytes, form: Form, target: Target, check: Callable[[Piece], bool]
-    ) -> None:
+        self, page: bytes, form: Form, target: Target, check: Callable[[Piece], bool],
+        effort: Effort,
+    ) -> None:  # fmt: skip
         self._page, self._form, self._target, self._check = page, form, target, check
         self._index = target.kind != "table"
         self._steps = 0
         self._gap = 1
+        self._effort, self._most = effort, _MOST_STEPS
 
     def pieces(self, start: int, end: int, bounds: Sequence[int], closed: bool) -> list[Piece]:
         """Records in ``[start, end)``, ascending, without overlap.
@@ -91,7 +100,7 @@ class Carver:
         return found
 
     def _headed(self, at: int, floor: int, end: int) -> Piece | None:
-        head = header(self._page, at, end)
+        head = header(self._page, at, end, len(self._target.columns))
         if head is None or not self._target.fits(head[1]):
             return None
         length, types, total = head
@@ -140,6 +149,7 @@ class Carver:
     def _between(self, start: int, end: int, marks: list[int], closed: bool) -> list[Piece]:
         """Cells without their head between two bounds."""
         self._steps = 0
+        self._most = min(_MOST_STEPS, self._effort.left)
         hits: list[int] | None = None
         for most in (1, 4) if closed else ():  # first without a byte between, then with fragments
             self._gap, dead = most, set[int]()
@@ -148,8 +158,12 @@ class Carver:
                     return tiles
             hits = list(self._hits(start, end)) if hits is None else hits
             for mark in hits:
+                if self._steps > self._most:
+                    break
                 if tiles := self._tile(mark, end, dead):
                     return [*self._singly(start, mark, hits), *tiles]
+            self._effort.left -= self._steps
+            self._steps = 0
         return self._singly(start, end, list(self._hits(start, end)) if hits is None else hits)
 
     def _singly(self, start: int, end: int, hits: list[int]) -> list[Piece]:
@@ -184,10 +198,11 @@ class Carver:
         if at in dead:
             return None
         self._steps += 1
-        if self._steps > _MOST_STEPS:
-            return None
         for shift in range(self._gap):
             for piece in self._options(at + shift, end):
+                self._steps += 1
+                if self._steps > self._most:
+                    return None
                 rest = self._tile(piece.end, end, dead)
                 if rest is not None:
                     return [piece, *rest]
@@ -227,7 +242,7 @@ class Carver:
             if first > at + 4 and page[first - 1] >= 0x80:
                 break
             if target.pattern[0].match(page, first, end):
-                head = header(page, first, end)
+                head = header(page, first, end, len(target.columns))
                 if head and target.fits(head[1]):
                     length, types, total = head
                     lead = 0 if self._index else first - at - len(as_varint(total))

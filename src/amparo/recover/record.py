@@ -52,13 +52,18 @@ def size_of(serial: int) -> int:
     return SIZES[serial] if serial < 10 else (serial - 12) >> 1
 
 
-def header(data: bytes, at: int, end: int) -> tuple[int, list[int], int] | None:
-    """Header length, serial types and payload size of a record; None for what is none."""
+def header(
+    data: bytes, at: int, end: int, most: int = MOST_COLUMNS
+) -> tuple[int, list[int], int] | None:
+    """Header length, serial types and payload size of a record; None for what is none.
+
+    ``most`` is how many columns there can be.
+    """
     if at >= end:
         return None
     length, i = varint(data, at)
     stop = at + length
-    if length < 1 or stop > end or length > 3 * MOST_COLUMNS:
+    if length < 1 or stop > end or length > 5 * most + 2:
         return None
     types = []
     total = length
@@ -75,7 +80,7 @@ def header(data: bytes, at: int, end: int) -> tuple[int, list[int], int] | None:
         else:
             total += (serial - 12) >> 1
         types.append(serial)
-    if i != stop or total > LONGEST or len(types) > MOST_COLUMNS:
+    if i != stop or total > LONGEST or len(types) > most:
         return None
     return length, types, total
 

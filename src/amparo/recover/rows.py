@@ -47,7 +47,9 @@ class Recovery:
         if sibling:
             self._learn_sibling(sibling)
         self.judge = Judge(self.survey)
-        self.scanner = Scanner(self.survey, self.form)
+        self.scanner = Scanner(
+            self.survey, self.form, len(main) + len(self.wal) + len(self.journal), self._until
+        )  # fmt: skip
         self._pending: list[Hit] = []
 
     def _learn_leftovers(self) -> None:

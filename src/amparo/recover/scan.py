@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from amparo.recover.carve import FITTED, INTACT, Carver, Piece
+from amparo.recover.carve import FITTED, INTACT, Carver, Effort, Piece
 from amparo.recover.logs import Image
 from amparo.recover.pages import (
     INDEX_INNER,
@@ -52,14 +53,27 @@ class Hit:
     """Whether a page pointed to it."""
 
 
-class Scanner:
-    """Looks through page images; the same bytes are never looked at twice."""
+def _speaks(value: Value) -> bool:
+    return isinstance(value, (str, bytes)) and len(value) >= 4
 
-    def __init__(self, survey: Survey, form: Form) -> None:
-        self._survey, self._form = survey, form
+
+def _schema(image: Image, area: Area) -> bool:
+    """Whether this is the schema's own place, full of words that look like anybody's short texts."""
+    return image.page == 1 or b"CREATE " in image.data[area.start : area.end]
+
+
+class Scanner:
+    """Looks through page images; the same bytes are never looked at twice.
+
+    ``size`` is how many bytes there are in all: effort is bounded by it; ``until`` is a time to stop.
+    """
+
+    def __init__(self, survey: Survey, form: Form, size: int, until: float) -> None:
+        self._survey, self._form, self._until = survey, form, until
         self._seen = set(survey.cells)
         self._areas: set[int] = set()
         self._budget = _BUDGET
+        self._effort = Effort(20_000 + size // 64)
         self._strong = sorted(
             (t for t in survey.targets.values() if t.kind != "index" and t.bits >= _ALONE),
             key=lambda t: (not t.named, -t.bits),
@@ -171,6 +185,8 @@ class Scanner:
     def _carve(self, image: Image, free: list[Area], own: Target | None) -> Iterator[Hit]:
         page = image.data
         for area in free:
+            if time.monotonic() > self._until:
+                return
             part = page[area.start : area.end]
             if len(part) - part.count(0) < 6 + 3 * len(area.bounds):
                 continue
@@ -192,7 +208,7 @@ class Scanner:
         found = False
         for target in self._targets(own, area.end - area.start):
             left: list[tuple[int, int]] = []
-            carver = Carver(image.data, self._form, target, check)
+            carver = Carver(image.data, self._form, target, check, self._effort)
             for start, end in gaps:
                 bounds = area.bounds if target is own else ()
                 at = start
@@ -210,7 +226,7 @@ class Scanner:
             gaps = [(a, b) for a, b in left if b - a >= 8]
             if not gaps:
                 return
-        if not found and own is None:
+        if not found and own is None and not _schema(image, area):
             yield from self._weakly(image, area)
 
     def _weakly(self, image: Image, area: Area) -> Iterator[Hit]:
@@ -221,9 +237,9 @@ class Scanner:
 
         for target in self._weak:
             self._budget -= area.end - area.start
-            if self._budget < 0:
+            if self._budget < 0 or time.monotonic() > self._until:
                 return
-            carver = Carver(image.data, self._form, target, check)
+            carver = Carver(image.data, self._form, target, check, self._effort)
             pieces = carver.pieces(area.start, area.end, area.bounds, closed=True)
             hits = [h for p in pieces if (h := self._hit(image, area, p))]
             if not hits:
@@ -265,6 +281,8 @@ class Scanner:
             return None
         if piece.quality != INTACT and not any(found):
             return None  # zeros look like a row of zeros
+        if piece.quality not in (INTACT, FITTED) and not any(map(_speaks, found)):
+            return None  # a few small numbers stand everywhere
         if not chain and (len(found) < 2 or target.bits < _ALONE):
             return None
         rowid = piece.rowid
