@@ -92,6 +92,8 @@ def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
         said = known.label if known is not None else exhibit.number if exhibit is not None else ""
     if isinstance(this, Link) and name in ("source", "target"):
         target = end_page(this, name)
+        joined = directory.person(value) or directory.group(value)
+        said = joined.label if joined is not None else ""
     if name == "exhibits":
         value = [directory.exhibits[e].number if e in directory.exhibits else e for e in value]
     if isinstance(value, bool):
