@@ -206,7 +206,7 @@ def test_a_live_row_is_never_called_deleted(tmp_path: Path) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32), many=st.sampled_from([1, 10, 200, 3000]))
 def test_flipped_bytes(
@@ -244,3 +244,8 @@ def test_varints(value: int) -> None:
 
 def test_what_is_live_is_read_past_damage(base: tuple[bytes, bytes | None, bytes | None]) -> None:
     assert values(recovered(*base)) == expected(range(30, 70))
+
+
+def test_a_header_that_ends_within_a_number() -> None:
+    assert header(b"\x03\x01\x81", 0, 3) is None
+    assert decode(b"\x02\xff", 1) is None

@@ -73,6 +73,8 @@ def header(
             i += 1
         else:
             serial, i = varint(data, i)
+            if serial < 0:
+                return None
         if serial < 10:
             total += SIZES[serial]
         elif serial < 12:

@@ -1,0 +1,136 @@
+"""Recovered rows become messages through the parser of live ones, with how and how surely."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amparo.kit.source import Source
+from amparo.model import Account, Attachment, Message, Record, Thread
+from amparo.parse.whatsapp_android import whatsapp_android
+from amparo.recover.ghost import ghosts, recover_with
+from parsing import FOUND
+from recovering import taken
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+from recover_variants import CASCADE, Writer, connect, fill, insert
+
+
+def source(path: Path) -> Source:
+    main, wal, journal = taken(path)
+    beside = {"-wal": wal, "-journal": journal}
+    made = Source.of_bytes(main)
+    made.companions = {k: Source.of_bytes(v) for k, v in beside.items() if v}
+    return made
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> Iterator[tuple[Path, sqlite3.Connection, list[tuple[object, ...]]]]:
+    path = tmp_path / "msgstore.db"
+    db = connect(path, secure=1, vacuum=0, journal="WAL")
+    writer = Writer("ghost")
+    rows = [writer.row(i) for i in range(1, 51)]
+    fill(db, rows)
+    db.executescript(CASCADE)
+    for number in (10, 17, 24):
+        db.execute(
+            "INSERT INTO message_media VALUES (?,?,?,?,?,?)",
+            (number, 3, f"Media/IMG-{number}.jpg", 100, "image/jpeg", None),
+        )
+    db.execute("PRAGMA wal_autocheckpoint=0")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    yield path, db, rows
+    db.close()
+
+
+def recovered(path: Path) -> list[Record]:
+    return [r for r in recover_with(whatsapp_android, source(path), FOUND) if isinstance(r, Record)]
+
+
+def test_a_deleted_message_with_its_file(
+    phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
+) -> None:
+    path, db, rows = phone
+    db.execute("DELETE FROM message WHERE _id IN (10, 12)")
+    found = recovered(path)
+    messages = [r for r in found if isinstance(r, Message)]
+    assert {(m.key, m.text, m.at.row, m.at.state, m.at.method) for m in messages} == {
+        (rows[n - 1][3], rows[n - 1][15] or "", n, "deleted", "before_wal") for n in (10, 12)
+    }
+    assert all(m.at.confidence and m.at.offset and m.at.length for m in messages)
+    files = [r for r in found if isinstance(r, Attachment)]
+    assert [(f.path, f.at.state) for f in files] == [("Media/IMG-10.jpg", "deleted")]
+    assert files[0].message == next(m.id for m in messages if m.at.row == 10)
+    told = {r.id for r in found if isinstance(r, (Account, Thread))}
+    assert {m.thread for m in messages} <= told, "what they refer to is told before"
+
+
+def test_every_version_of_a_message_comes_through(
+    phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
+) -> None:
+    path, db, rows = phone
+    for text in ("second", "third", "fourth"):
+        db.execute("UPDATE message SET text_data=? WHERE _id=5", (text,))
+    messages = [m for m in recovered(path) if isinstance(m, Message)]
+    assert {m.text for m in messages} == {rows[4][15], "second", "third"}
+    assert {m.at.state for m in messages} == {"superseded"} and {m.at.row for m in messages} == {5}
+    assert len({m.id for m in messages}) == 3
+
+
+def test_a_live_file_of_a_recovered_message(
+    phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
+) -> None:
+    path, db, _ = phone
+    db.execute("DROP TRIGGER message_bd_for_message_media_trigger")
+    db.execute("DELETE FROM message WHERE _id=17")
+    found = recovered(path)
+    files = [r for r in found if isinstance(r, Attachment)]
+    assert [(f.path, f.at.state, f.at.method) for f in files] == [
+        ("Media/IMG-17.jpg", "live", "orphan")
+    ]
+    assert files[0].message == next(r.id for r in found if isinstance(r, Message))
+
+
+def test_nothing_live_comes_through(
+    phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
+) -> None:
+    path, db, rows = phone
+    db.execute("INSERT INTO message_quoted(message_row_id, from_me, key_id) VALUES (3, 0, 'K')")
+    insert(db, [(51, *rows[0][1:3], "F" * 32, *rows[0][4:])])
+    assert not [r for r in recovered(path) if hasattr(r, "at")]
+
+
+def test_a_row_without_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "msgstore.db"
+    db = connect(path, secure=0, vacuum=0, journal="DELETE")
+    writer = Writer("numberless")
+    rows = [writer.row(i) for i in range(1, 301)]
+    fill(db, rows)
+    db.executescript("DROP INDEX message_key_index; DELETE FROM message WHERE _id IN (100, 200);")
+    db.close()
+    messages = [m for m in recovered(path) if isinstance(m, Message)]
+    assert {m.key for m in messages} == {rows[99][3], rows[199][3]}
+    assert all(m.at.row is None and m.at.offset for m in messages)
+
+
+def test_a_ghost_reads_like_a_database(
+    phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
+) -> None:
+    path, db, rows = phone
+    db.execute("DELETE FROM message WHERE _id=12")
+    database, found = next(ghosts(source(path), FOUND, 60))
+    assert database.has("MESSAGE", "Text_Data") and not database.has("message", "nothing")
+    assert not database.has("nothing") and "jid" in database.tables()
+    got = {
+        n: text for n, text, none in database.rows("message", ("text_data", "nothing"), by="_id")
+    }
+    assert got[12] == rows[11][15] and len(got) == 50
+    assert list(database.rows("nothing", ("a",))) == []
+    assert [w.reason for w in database.warnings()] == [
+        "not in this database: nothing, message.nothing"
+    ]
+    assert found.row("message", 12).state == "deleted" and found.row("message", 13).state == "live"
