@@ -66,3 +66,31 @@ def test_a_table_for_people_and_one_line_of_refusal(
     assert main(["recover", str(tmp_path / "no.db")]) == 2
     assert main(["recover", str(tmp_path / "missing.db")]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 2
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
+@pytest.mark.parametrize("thorough", [True, False])
+def test_the_file_itself_is_described(
+    encoding: str, thorough: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "notes.db"
+    db = sqlite3.connect(path)
+    db.executescript(
+        f"PRAGMA page_size=1024; PRAGMA encoding='{encoding}'; PRAGMA secure_delete={thorough};"
+        "PRAGMA auto_vacuum=NONE; CREATE TABLE note(_id INTEGER PRIMARY KEY, body TEXT)"
+    )
+    db.executemany("INSERT INTO note VALUES (?,?)", [(n, f"lamp {n}" * 9) for n in range(200)])
+    db.commit()
+    db.execute("DELETE FROM note WHERE _id % 2")
+    db.commit()
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.close()
+    assert main(["recover", str(path)]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert f"page size 1024 bytes, {pages} pages, {encoding.upper()}, " in first
+    assert "journal mode rollback journal (write version 1, read version 1)" in first
+    assert ("overwritten" in first) == thorough
+    assert main(["recover", str(path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert all(json.loads(line)["table"] for line in out.splitlines())
+    assert "page size 1024" in err

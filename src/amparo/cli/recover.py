@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from typing import Any
 
@@ -18,8 +19,11 @@ def recover(args: argparse.Namespace) -> int:
     from amparo.run.recovery import recovered_rows
     from amparo.sandbox.guard import FloorError
 
+    def tell(text: str) -> None:
+        print(f"{safe(args.file.name)}: {safe(text)}", file=sys.stderr if args.json else sys.stdout)
+
     try:
-        rows = recovered_rows(args.file, args.live, args.sibling)
+        rows = recovered_rows(args.file, args.live, args.sibling, tell)
         wanted = (r for r in rows if not args.table or r["table"] in args.table)
         if args.json:
             for row in wanted:

@@ -35,6 +35,12 @@ class Recovery:
         stated = page_size(self.wal) or page_size(self.journal)
         self.form: Form = form_of(main, stated)
         self.log = Log(self.wal, self.form)
+        first = self.log.live.get(1)
+        if first is not None:  # a file the log was never folded into does not know its encoding yet
+            newest = form_of(self.wal[first : first + self.form.size], self.form.size)
+            if newest != self.form and newest.size == self.form.size:
+                self.form = newest
+                self.log = Log(self.wal, self.form)
         here = len(main) // self.form.size
         over = {n: (self.wal, offset) for n, offset in self.log.live.items()}
         claimed = int.from_bytes(main[28:32], "big")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,16 @@ from amparo.sandbox.guard import Guard, Job
 
 
 def recovered_rows(
-    path: Path, live: bool = False, sibling: Path | None = None, seconds: float = 24 * 3600.0
+    path: Path,
+    live: bool = False,
+    sibling: Path | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+    seconds: float = 24 * 3600.0,
 ) -> Iterator[dict[str, Any]]:
-    """Rows as the engine tells them, oldest finding first; log and journal beside the file come along.
+    """Rows as the engine tells them, the surest first; log and journal beside the file come along.
 
-    Raises OSError for a file that cannot be opened and ValueError with one line for what is no
+    ``tell`` hears what is to be said of the file itself: page size, pages, encoding, journal mode and how
+    much of its free space was not overwritten. Raises OSError for a file that cannot be opened and ValueError with one line for what is no
     database or could not be read in a cell.
     """
     if not path.is_file():
@@ -52,6 +57,8 @@ def recovered_rows(
             outcome = next(iter(guard.run([[job]])))
         if outcome.error:
             raise ValueError(f"{path}: {outcome.error}")
+        for text in outcome.warnings:
+            tell(text)
         out.seek(0)
         for line in out:
             yield json.loads(line)
