@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import random
-from pathlib import Path
 
-import planted
 import pytest
 
+import planted
 from amparo.recover.files import MEASURES, Carved, Tally, carve
 
 CLUSTER = 4096

@@ -6,7 +6,8 @@ Three shapes:
   ``f(source, found) -> Iterator[Record | Thumb]``, where the type of the first parameter says how the
   bytes are opened: :class:`~amparo.kit.source.Source` (bytes) or
   :class:`~amparo.kit.sqlite.Database`.
-* ``@opener`` lists what an exhibit's container holds, likewise in a cell.
+* ``@opener`` lists what an exhibit's container holds, likewise in a cell; ``@carver`` brings up files
+  inside other files and in free space.
 * ``@deriver`` reads records through a :class:`~amparo.kit.view.View` and makes claims; it runs in the
   host and never touches evidence.
 
@@ -26,9 +27,9 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from amparo.model import Record
+from amparo.model import Content, File, Record
 
-ROOMS = ("evidence", "parse", "fingerprint", "match", "link", "network")
+ROOMS = ("evidence", "parse", "fingerprint", "recover.inside", "match", "link", "network")
 
 PluginFunction = Callable[..., Iterator[Any]]
 
@@ -143,6 +144,24 @@ def fingerprint(
 ) -> Callable[[_F], _F]:
     """A fingerprint of one content: runs once per distinct bytes, however often they occur."""
     return _decorate("fingerprint", name, version, mimes=mimes, seconds=seconds)
+
+
+def carver(
+    name: str,
+    *,
+    version: int,
+    mimes: tuple[str, ...] = (),
+    forms: tuple[str, ...] = (),
+    seconds: float = 60.0,
+) -> Callable[[_F], _F]:
+    """Brings up files inside files (``mimes``) or in what no file has of an exhibit (``forms``).
+
+    Yields File and Content records, whose locators :mod:`amparo.recover.readers` can read.
+    """
+    makes = (File, Content)
+    return _decorate(
+        "recover", name, version, mimes=mimes, forms=forms, makes=makes, seconds=seconds
+    )
 
 
 def opener(

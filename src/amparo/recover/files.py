@@ -57,6 +57,8 @@ _UNCHECKED = frozenset(("webp", "gif", "mp4", "amr"))
 _BLOCK = 1 << 20
 _DENSE = 64
 """Beginnings that come to nothing in 64 KiB before the rest of it is passed over."""
+_EXTENTS = {84: 1024, 169: 2048, 340: 4096}
+"""How many extents a block holds, and its size."""
 _MOST_HITS = 4_000_000
 _MOST_DEFERRED = 5000
 
@@ -152,7 +154,7 @@ class _Carver:
             if len(data) < 4:
                 continue
             if self._cluster:
-                indexes += _extent_blocks(data[:_BLOCK], at, self._cluster)
+                indexes += _extent_blocks(data[:_BLOCK], at)
             if not data.strip(b"\0"):
                 continue
             array = np.frombuffer(bytearray(data), np.uint8)
@@ -294,15 +296,15 @@ class _Carver:
                 self._whole.take(begin, size)
 
 
-def _extent_blocks(data: bytes, at: int, cluster: int) -> Iterator[Range]:
+def _extent_blocks(data: bytes, at: int) -> Iterator[Range]:
     """Blocks in which ext4 keeps where a large file lies: they stand between the file's own bytes.
 
     ``struct ext4_extent_header``: magic f30a, entries, their greatest number, depth.
     """
     place = data.find(b"\x0a\xf3")
     while place >= 0:
-        if (at + place) % cluster == 0 and len(data) - place >= 8:
+        if (at + place) % 512 == 0 and len(data) - place >= 8:
             entries, most, depth = struct.unpack_from("<HHH", data, place + 2)
-            if entries <= most == (cluster - 12) // 12 and depth <= 5:
-                yield at + place, cluster
+            if entries <= most and most in _EXTENTS and depth <= 5:
+                yield at + place, _EXTENTS[most]
         place = data.find(b"\x0a\xf3", place + 2)

@@ -12,7 +12,7 @@ from amparo.evidence.detect import IMAGES
 from amparo.evidence.folder import hash_pieces, open_file, walk
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Seal, path_bytes
-from amparo.run.exhibits import derived_of, pieces
+from amparo.run.exhibits import carved_from, derived_of, pieces
 from amparo.run.intake import list_folder, manifest, seal_words
 from amparo.run.progress import Progress
 from amparo.run.writer import machine_action, now_ms, person_action
@@ -120,7 +120,7 @@ def _changed_files(case: Case, exhibit: Exhibit, seal: Seal, root: Path, show: P
     changed, known = [], set()
     lines: list[tuple[str, int, str]] = []
     for file in case.store.each(File, exhibit=exhibit.id, entry="file"):
-        if derived_of(case, file) is not None:
+        if derived_of(case, file) is not None or carved_from(file) is not None:
             continue
         known.add(file.path)
         content = case.store.get(Content, file.content) if file.content else None

@@ -26,6 +26,9 @@ READERS = "amparo.evidence.readers"
 COMPANIONS = ("-wal", "-journal")
 SQLITE = "application/vnd.sqlite3"
 IMAGE_READERS = "amparo.evidence.image"
+CARVED_READER = "amparo.recover.readers:segments"
+FREE_SPACE_READER = "amparo.recover.readers:free_space"
+FREE_RANGES = "amparo.evidence.free:unallocated"
 MEMBERS = {"zip": f"{READERS}:zip_member"} | dict.fromkeys(IMAGES, f"{IMAGE_READERS}:image_file")
 """How a cell finds one file, by the exhibit's form; all others end up as a tar."""
 
@@ -63,6 +66,8 @@ class Exhibits:
             return Reach(
                 lambda: [open_read_only(derived)], f"{READERS}:whole", '{"companions": []}'
             )
+        if segments := carved_from(file):
+            return self._inside(file, *segments)
         exhibit = self.exhibit(file.exhibit)
         root = Path(os.fsdecode(path_bytes(exhibit.source)))
         beside = self._companions(file)
@@ -93,6 +98,15 @@ class Exhibits:
             len(paths),
         )
 
+    def _inside(self, file: File, parent: str, segments: object) -> Reach:
+        """A file carved out of another is read through that one, which is larger."""
+        whole = self._case.store.get(File, parent)
+        if whole is None or whole.exhibit != file.exhibit or whole.size <= file.size:
+            return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
+        reach = self.reach(whole)
+        place = {"reader": reach.reader, "locator": reach.locator, "segments": segments}
+        return Reach(reach.open, CARVED_READER, json.dumps(place), reach.count)
+
     def _companions(self, file: File) -> dict[str, File]:
         found = {}
         for suffix in COMPANIONS:
@@ -106,6 +120,14 @@ class Exhibits:
         """A parser's job: one file where it lies."""
         found = Found(file.exhibit, file.id, file.path, content.id, content.sha256)
         return self._job(spec, file.id, found, self.reach(file))
+
+    def free_job(self, spec: Spec, exhibit: Exhibit) -> Job:
+        """A carver's job: what no file has of a disk."""
+        reach = container(self._case, exhibit)
+        place = {"reader": reach.reader, "ranges": FREE_RANGES, "locator": reach.locator}
+        found = Found(exhibit.id, "", exhibit.number, "", "", exhibit.form)
+        free = Reach(reach.open, FREE_SPACE_READER, json.dumps(place), reach.count)
+        return self._job(spec, exhibit.id, found, free)
 
     def content_job(self, spec: Spec, content: Content, file: File) -> Job:
         """A fingerprint's job: the content, read from one of the places it occurs."""
@@ -140,6 +162,8 @@ def kinds_of(spec: Spec) -> frozenset[str]:
 
     Neither names files, and no parser says what the bytes of another file are.
     """
+    if spec.stage == "recover" and spec.makes:
+        return frozenset(kind.KIND for kind in spec.makes)
     kinds = observation_kinds() - {"file"}
     of_content = {
         kind
@@ -181,6 +205,18 @@ def derived_of(case: Case, file: File) -> Path | None:
         return None
     name = str(json.loads(file.locator)["derived"])
     return case.derived / Path(name).name
+
+
+def carved_from(file: File) -> tuple[str, object] | None:
+    """The file that one was carved out of and its segments there; None for all others."""
+    if not file.locator.startswith('{"carved":'):
+        return None
+    place = json.loads(file.locator)
+    return str(place["parent"]), place["carved"]
+
+
+def _nowhere(path: str) -> list[int]:
+    raise FileNotFoundError(2, f"what {path} was carved out of is not in this case")
 
 
 def with_secrets(reach: Reach, others: list[Reach]) -> Reach:

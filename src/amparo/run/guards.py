@@ -14,8 +14,11 @@ BESIDES = (
     "amparo.evidence.readers",
     "amparo.evidence.unwrap",
     "amparo.fingerprint.view",
+    "amparo.evidence.free",
     "amparo.recover.file",
+    "amparo.recover.files",
     "amparo.recover.ghost",
+    "amparo.recover.readers",
 )
 """What cells run that is no plugin."""
 FLOOR = "seccomp"

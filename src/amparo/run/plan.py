@@ -111,6 +111,8 @@ class Plan:
         kinds: tuple[type[Record], ...] = spec.reads
         if spec.stage == "fingerprint":
             kinds = (Content, File, Preview)
+        elif spec.stage == "recover" and spec.forms:
+            kinds = (Exhibit, Seal)
         elif spec.stage in ("parse", "recover"):
             kinds = (Content, File, Structure)
         elif spec is self.backups:
@@ -132,6 +134,8 @@ class Plan:
 
     def batches(self, spec: Spec) -> Iterator[list[Task]]:
         """Pending tasks of a plugin that reads evidence, in batches for one cell each."""
+        if spec.stage == "recover" and spec.forms:
+            return chunks(self._disks(spec), 1)
         tasks = self._contents(spec) if spec.stage == "fingerprint" else self._files(spec)
         return chunks(tasks, BATCH if spec.stage == "fingerprint" else 4)
 
@@ -156,6 +160,14 @@ class Plan:
                         preview = previews[content.id]
                         job = self._exhibits.preview_job(spec, content, preview)
                         yield Task(spec, job, preview.at.exhibit, preview.at.table, content.size)
+
+    def _disks(self, spec: Spec) -> Iterator[Task]:
+        """Exhibits whose free space is still to be searched."""
+        for form in spec.forms:
+            for exhibit in self._store.undone(Exhibit, spec.id, spec.version, {"form": form}):
+                if self._taken_in(exhibit):
+                    job = self._exhibits.free_job(spec, exhibit)
+                    yield Task(spec, job, exhibit.id, "", 0)
 
     def _files(self, spec: Spec) -> Iterator[Task]:
         for batch in chunks(self._candidates(spec), 500):

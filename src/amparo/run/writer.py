@@ -45,7 +45,7 @@ def machine_action(
         version=spec.version,
         performer="machine",
         tool=TOOL,
-        operation="combination" if spec.makes else "collection",
+        operation="combination" if spec.makes and spec.stage != "recover" else "collection",
         isolation=isolation,
         started=started,
         ended=now_ms(),
@@ -128,7 +128,7 @@ class Writer:
                     self._counts.problems += 1
                     yield problem(spec, task, reason)
                 if not error:
-                    for record in believed(outcome.records()):
+                    for record in made_by(task.spec, outcome):
                         made += 1
                         yield record
 
@@ -144,6 +144,12 @@ class Writer:
         self._counts.records += made
         self._counts.failed += bool(error)
         self._counts.plugins[spec.id] = self._counts.plugins.get(spec.id, 0) + len(results)
+
+
+def made_by(spec: Spec, outcome: Outcome) -> Iterator[Record]:
+    """What a cell's records are worth: a carver hashes what it lists, as an opener does."""
+    carves = spec.stage == "recover" and Content in spec.makes
+    return outcome.records() if carves else believed(outcome.records())
 
 
 def believed(records: Iterator[Record]) -> Iterator[Record]:

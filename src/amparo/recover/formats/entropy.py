@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+import numpy.ma  # numba asks for it at the first call, when a cell can load nothing any more
 
 DONE, MORE, BAD = 0, 1, 2
 """All units read and a marker follows; the bytes ended first; this is no such data."""
