@@ -36,6 +36,8 @@ class Seen:
     longest: int = 0
     shortest: int = 1 << 60
     alphabet: set[str] = field(default_factory=set)
+    start: bytes | None = None
+    """What all live blobs begin with, up to 16 bytes: a picture's or a format's first bytes."""
     different: set[Value] = field(default_factory=set)
     borrowed: bool = False
     """Learnt from another database: numbers there say nothing about how high they go here."""
@@ -51,6 +53,9 @@ class Seen:
         elif isinstance(value, (str, bytes)):
             self.longest = max(self.longest, len(value))
             self.shortest = min(self.shortest, len(value))
+            if isinstance(value, bytes):
+                known = value[:16] if self.start is None else self.start
+                self.start = _shared(known, value)
             if isinstance(value, str) and len(self.alphabet) <= 300:
                 self.alphabet.update(value[:400])
         if len(self.different) < 5000:
@@ -70,6 +75,8 @@ class Seen:
                 return len(value) <= 2 * self.longest and self.alphabet.issuperset(value)
             return not _CONTROL.search(value) or bool(self.alphabet & set("\0\x1b\x7f"))
         if isinstance(value, bytes):
+            if not value.startswith(self.start or b""):
+                return False
             return self.shortest != self.longest or len(value) == self.longest
         return True
 
@@ -79,6 +86,14 @@ class Seen:
             self.rows >= 4 * ENOUGH and 0 < len(self.alphabet) <= 40 and self.longest >= 8
             and all(c.isascii() and c.isprintable() for c in self.alphabet)
         )  # fmt: skip
+
+
+def _shared(one: bytes, other: bytes) -> bytes:
+    """What both begin with."""
+    count = 0
+    while count < min(len(one), len(other)) and one[count] == other[count]:
+        count += 1
+    return one[:count]
 
 
 def plausible(value: Value, column: Column) -> bool:
