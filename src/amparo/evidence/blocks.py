@@ -18,7 +18,7 @@ import pyqcow
 import pyvhdi
 import pyvmdk
 
-from amparo.kit.source import FdReader, Source
+from amparo.kit.source import FdReader, Reader, Source
 
 FORMS = ("raw", "ewf", "vmdk", "vhd", "qcow", "dmg")
 BLOCK = 1 << 20
@@ -153,45 +153,26 @@ def of_runs(blocks: Blocks, runs: Sequence[Run], size: int) -> Iterator[bytes]:
             at, length = at + len(data) if at >= 0 else at, length - len(data)
 
 
-class RunReader(io.RawIOBase):
+class RunReader(Reader):
     """A seekable stream over the runs of one file; ``size`` in bytes."""
 
     def __init__(self, blocks: Blocks, runs: Sequence[Run], size: int) -> None:
         self._blocks = blocks
         self._runs = list(runs)
         self._starts: list[int] = []
-        self._size = 0
+        total = 0
         for _, length in self._runs:
-            self._starts.append(self._size)
-            self._size += length
-        self._size = min(self._size, size)
-        self._at = 0
+            self._starts.append(total)
+            total += length
+        super().__init__(min(total, size))
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if self._at >= self._size:
-            return 0
-        index = bisect_right(self._starts, self._at) - 1
-        at, length = self._runs[index]
-        inside = self._at - self._starts[index]
-        want = min(len(buffer), length - inside, self._size - self._at)
-        data = bytes(want) if at < 0 else self._blocks.read(at + inside, want)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    def bytes_at(self, at: int, want: int) -> bytes:
+        """From the run that ``at`` lies in; a run at -1 is a hole."""
+        index = bisect_right(self._starts, at) - 1
+        start, length = self._runs[index]
+        inside = at - self._starts[index]
+        some = min(want, length - inside)
+        return bytes(some) if start < 0 else self._blocks.read(start + inside, some)
 
 
 def source_of_runs(blocks: Blocks, runs: Sequence[Run], size: int) -> Source:

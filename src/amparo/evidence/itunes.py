@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from amparo.evidence.archive import take
 from amparo.kit.found import Found
 from amparo.kit.plugin import Warn, opener
-from amparo.kit.source import FdReader, Source
+from amparo.kit.source import FdReader, Reader, Source
 from amparo.kit.sqlite import MAGIC, Database
 from amparo.model import Content, File, path_text
 
@@ -232,34 +232,19 @@ def _source(fd: int, place: dict[str, Any]) -> Source:
     return Source(io.BufferedReader(raw, 1 << 17), size)
 
 
-class Decrypted(io.RawIOBase):
+class Decrypted(Reader):
     """The plain bytes of an encrypted file of a backup: AES-256-CBC, IV of zeros, PKCS #7."""
 
     def __init__(self, fd: int, key: bytes) -> None:
         self._raw = FdReader(fd)
         self._key = key
         stored = self._raw.seek(0, io.SEEK_END) // 16 * 16
-        self._at = 0
-        self._size = stored
+        super().__init__(stored)
         if stored:
             last = self._block(stored - 16, 16)
             pad = last[-1]
             if 1 <= pad <= 16 and last.endswith(bytes([pad]) * pad):
                 self._size = stored - pad
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
 
     def _block(self, at: int, size: int) -> bytes:
         """Plain bytes of whole cipher blocks; the block before is the IV of the first."""
@@ -272,16 +257,11 @@ class Decrypted(io.RawIOBase):
         engine = Cipher(algorithms.AES(self._key), modes.CBC(iv)).decryptor()
         return engine.update(data[: len(data) // 16 * 16])
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        want = min(len(buffer), self._size - self._at)
-        if want <= 0:
-            return 0
-        first = self._at // 16 * 16
-        plain = self._block(first, (self._at + want - first + 15) // 16 * 16)
-        data = plain[self._at - first : self._at - first + want]
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    def bytes_at(self, at: int, want: int) -> bytes:
+        """Whole cipher blocks around them are decrypted."""
+        first = at // 16 * 16
+        plain = self._block(first, (at + want - first + 15) // 16 * 16)
+        return plain[at - first : at - first + want]
 
 
 def hashed(source: Source, found: Found) -> Iterator[Content | Warn]:

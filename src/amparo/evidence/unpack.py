@@ -6,12 +6,13 @@ Compression methods are numbered as in PKWARE's APPNOTE 6.3.10, section 4.4.5.
 from __future__ import annotations
 
 import bz2
-import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+from amparo.kit.source import Reader
 
 BLOCK = 1 << 20
 STORED, DEFLATE, BZIP2, LZMA, XZ = 0, 8, 12, 14, 95
@@ -187,47 +188,28 @@ def _zeros(count: int) -> Iterator[bytes]:
         count -= len(block)
 
 
-class Chunked(io.RawIOBase):
+class Chunked(Reader):
     """A seekable stream over chunks that can only be made from the start: seeking back starts anew.
 
     ``size`` in bytes is known; no more than that is ever given.
     """
 
     def __init__(self, chunks: Callable[[], Iterator[bytes]], size: int) -> None:
+        super().__init__(size)
         self._make = chunks
-        self._size = size
         self._chunks = chunks()
         self._rest = b""
         self._made = 0
-        self._at = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if self._at >= self._size:
-            return 0
-        if self._at < self._made - len(self._rest):
+    def bytes_at(self, at: int, want: int) -> bytes:
+        """From the chunk that ``at`` lies in."""
+        if at < self._made - len(self._rest):
             self._chunks, self._rest, self._made = self._make(), b"", 0
-        while self._made <= self._at:
+        while self._made <= at:
             chunk = next(self._chunks, b"")
             if not chunk:
-                return 0
+                return b""
             self._rest = chunk
             self._made += len(chunk)
-        start = len(self._rest) - (self._made - self._at)
-        data = self._rest[start : start + min(len(buffer), self._size - self._at)]
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+        start = len(self._rest) - (self._made - at)
+        return self._rest[start : start + want]

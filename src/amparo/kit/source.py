@@ -7,13 +7,11 @@ import os
 from typing import BinaryIO
 
 
-class FdReader(io.RawIOBase):
-    """A window ``[offset, offset + size)`` of a descriptor; own position, ``pread`` only."""
+class Reader(io.RawIOBase):
+    """A seekable stream of known size; a kind of bytes says only how to get at some of them."""
 
-    def __init__(self, fd: int, offset: int = 0, size: int | None = None) -> None:
-        self._fd = fd
-        self._offset = offset
-        self._size = os.fstat(fd).st_size - offset if size is None else size
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._at = 0
 
     def readable(self) -> bool:
@@ -32,12 +30,27 @@ class FdReader(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         want = min(len(buffer), self._size - self._at)
-        if want <= 0:
-            return 0
-        data = os.pread(self._fd, want, self._offset + self._at)
+        data = self.bytes_at(self._at, want) if want > 0 else b""
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+    def bytes_at(self, at: int, want: int) -> bytes:
+        """Up to ``want`` bytes from ``at``, both within the size; fewer are given where that is simpler."""
+        raise NotImplementedError
+
+
+class FdReader(Reader):
+    """A window ``[offset, offset + size)`` of a descriptor; own position, ``pread`` only."""
+
+    def __init__(self, fd: int, offset: int = 0, size: int | None = None) -> None:
+        super().__init__(os.fstat(fd).st_size - offset if size is None else size)
+        self._fd = fd
+        self._offset = offset
+
+    def bytes_at(self, at: int, want: int) -> bytes:
+        """As it lies in the file."""
+        return os.pread(self._fd, want, self._offset + at)
 
 
 class Source:
