@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from amparo import __version__
-from amparo.model import Action, Id, KnownMatch, Mark, Problem
+from amparo.model import Action, File, Id, KnownMatch, Mark, Problem
 from amparo.model.actions import verb_action
 from amparo.review.directory import Directory
 from amparo.review.reads import Reads
@@ -87,6 +87,10 @@ class Index:
     """Problems by exhibit."""
     known: Counter[str]
     """Contents in known sets by use."""
+    live: Counter[Id]
+    """Files that lay there as files, by exhibit."""
+    recovered: int
+    """Files that did not: deleted ones and those carved out of other bytes."""
 
 
 @dataclass
@@ -132,6 +136,7 @@ class Desk:
                 return self._index
             stamp = self.reads.stamp()
             if self._index is None or self._index.stamp != stamp:
+                states = list(self.reads.columns(File, "exhibit", "state"))
                 self._index = Index(
                     stamp=stamp,
                     number=self._index.number + 1 if self._index is not None else 1,
@@ -141,6 +146,8 @@ class Desk:
                     known=Counter(
                         use for _, use in set(self.reads.columns(KnownMatch, "content", "use"))
                     ),
+                    live=Counter(e for e, state in states if state == "live"),
+                    recovered=sum(1 for _, state in states if state != "live"),
                 )
             end = time.monotonic()
             self._look_again = end + max(FRESH, 20 * (end - start))

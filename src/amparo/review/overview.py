@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from amparo.model import Content, File, Message, Posting, Problem, Seal
+from amparo.model import Content, Message, Posting, Problem, Seal
 from amparo.review.desk import Desk
 
 router = APIRouter()
@@ -20,12 +20,12 @@ def overview(request: Request) -> Response:
     desk = Desk.of(request)
     directory, reads = desk.directory(), desk.reads
     seals = {seal.exhibit: seal for seal in reads.rows(Seal)}
-    problems, files = desk.index().problems, reads.tally(File, "exhibit")
+    problems, live = desk.index().problems, desk.index().live
     exhibits = [
         {
             "exhibit": exhibit,
             "seal": seals.get(exhibit.id),
-            "files": files.get(exhibit.id, 0),
+            "files": live[exhibit.id],
             "problems": problems.get(exhibit.id, 0),
         }
         for exhibit in sorted(directory.exhibits.values(), key=lambda e: (e.country, e.number))
@@ -60,7 +60,8 @@ def figures(desk: Desk) -> dict[str, int]:
     visual = int(queue.files.sum())
     forms = Counter(group.form for group in directory.groups.values())
     return {
-        "files": reads.total(File),
+        "files": desk.index().live.total(),
+        "recovered_files": desk.index().recovered,
         "contents": sum(kinds.values()),
         "pictures": pictures,
         "videos": films,

@@ -148,11 +148,13 @@ def build_queue(case: Case) -> Queue:
     contents = np.bincount(np.fromiter((stack_of[c] for c in visual), np.int64), minlength=count)
     files, newest = np.zeros(count, np.int64), np.zeros(count, np.int64)
     on: dict[Id, set[int]] = {}
-    for content, exhibit, modified in store.columns(File, "content", "exhibit", "modified"):
+    names = ("content", "exhibit", "modified", "state")
+    for content, exhibit, modified, state in store.columns(File, *names):
         stack = stack_of.get(content)
         if stack is None:
             continue
-        files[stack] += 1
+        # A picture carved out of another file would not have been a file to look at.
+        files[stack] += state != "carved"
         newest[stack] = max(newest[stack], modified or 0)
         on.setdefault(exhibit, set()).add(stack)
     spread = np.zeros(count, np.int64)
