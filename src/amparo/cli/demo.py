@@ -93,6 +93,7 @@ def findings(case: Case) -> dict[str, object]:
     from amparo.model import (
         Account,
         Exhibit,
+        File,
         KnownMatch,
         Media,
         Message,
@@ -114,7 +115,7 @@ def findings(case: Case) -> dict[str, object]:
     countries = {c for (c,) in store.columns(Account, "country") if c}
     return {
         "exhibits": n.get(Exhibit.KIND, 0),
-        "files": n.get("file", 0),
+        "files": sum(1 for _ in store.columns(File, "id", state="live")),
         "contents": n.get("content", 0),
         "pictures": pictures,
         "stacks": len(stacks),
