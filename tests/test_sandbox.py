@@ -341,7 +341,8 @@ def test_a_module_that_cannot_be_imported() -> None:
 
 
 HOST = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path[:0] = json.loads(sys.argv[1])
 import test_sandbox as t
 with t.Guard(2, t.MODULES, t.LIMITS) as guard:
@@ -377,7 +378,10 @@ def test_no_process_outlives_the_host(end: signal.Signals) -> None:
             time.sleep(0.05)
         assert len(cells) == 2 and alive(zygote)
         host.send_signal(end)
-        host.wait(10)
+        try:
+            host.wait(10)
+        finally:
+            host.kill()
         until = time.monotonic() + 5
         while any(map(alive, [zygote, *cells])) and time.monotonic() < until:
             time.sleep(0.05)
