@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -244,39 +244,64 @@ class _Carver:
         return Carved(form, segments, extent.complete, extent.confidence, extent.note, method)
 
     def _join(self) -> Iterator[Carved]:
-        """What broke off, in what is left: straight on, else in two pieces, else as far as it goes."""
-        waiting = self._deferred
-        for searching in (False, True):
-            rest, places = self._view.without(self._whole.all())
-            still = []
-            for at, form in waiting:
-                place = places.new(at)
-                extent = None if place is None else self._measure(rest, place, form)
-                if place is None or extent is None:
-                    continue
-                found: list[Range] = []
-                method = "closed_up"
-                if extent.complete:
-                    found = [(place, extent.length)]
-                elif searching and (joined := self._two(form, rest, place)):
-                    found, extent, method = list(joined.pieces), joined.extent, "joined"
-                if not found:
-                    still.append((at, form))
-                    continue
-                whole = rest.part(found)
-                yield self._told(whole, 0, form, extent, method)
-                self._claim(places, found)
-                rest, places = self._view.without(self._whole.all())
-            waiting = still
+        """What broke off, in what is left: straight on, then in two pieces, else as far as it goes.
+
+        Forms whose bytes carry no checksum come last, lest they take pieces of others.
+        """
+        strong = [hit for hit in self._deferred if hit[1] not in _UNCHECKED or hit[1] == "mp4"]
+        weak = [hit for hit in self._deferred if hit not in strong]
+        strong = yield from self._close_up(strong, searching=False)
+        strong = yield from self._close_up(strong, searching=True)
+        strong = yield from self._close_up(strong, searching=False)
+        weak = yield from self._close_up(weak, searching=False)
         rest, places = self._view.without(self._whole.all())
+        for at, form in sorted(strong + weak):
+            place = places.new(at)
+            extent = None if place is None else self._measure(rest, place, form)
+            if place is None or extent is None or not (extent.worth or extent.complete):
+                continue
+            if extent.complete:
+                extent = replace(extent, complete=False, confidence=0.3, note="in pieces")
+            method = "closed_up" if len(rest.segments(place, extent.length)) > 1 else "contiguous"
+            yield self._told(rest, place, form, extent, method)
+
+    def _close_up(
+        self, waiting: list[tuple[int, str]], searching: bool
+    ) -> Generator[Carved, None, list[tuple[int, str]]]:
+        """Try files again in what is left; gives those that still break off."""
+        rest, places = self._view.without(self._whole.all())
+        still = []
         for at, form in waiting:
             place = places.new(at)
             extent = None if place is None else self._measure(rest, place, form)
-            if place is not None and extent is not None and (extent.worth or extent.complete):
-                method = (
-                    "closed_up" if len(rest.segments(place, extent.length)) > 1 else "contiguous"
-                )
-                yield self._told(rest, place, form, extent, method)
+            if place is None or extent is None:
+                continue
+            found: list[Range] = []
+            method = "closed_up"
+            if extent.complete and self._shows(rest, places, place, form, extent):
+                found = [(place, extent.length)]
+            elif searching and (joined := self._two(form, rest, place)):
+                found, extent, method = list(joined.pieces), joined.extent, "joined"
+            if not found:
+                still.append((at, form))
+                continue
+            if form in _UNCHECKED and form != "mp4":
+                extent = replace(extent, confidence=0.5)
+            yield self._told(rest.part(found), 0, form, extent, method)
+            self._claim(places, found)
+            rest, places = self._view.without(self._whole.all())
+        return still
+
+    @staticmethod
+    def _shows(rest: Spans, places: Places, place: int, form: str, extent: Extent) -> bool:
+        """Whether a file without checksums may be put together like this.
+
+        One gap, filled by whole files, is believed; and what is a WebP must decode.
+        """
+        if form not in _UNCHECKED or form == "mp4":
+            return True
+        data = rest.read(place, min(extent.length, 64 << 20)) if form == "webp" else b""
+        return len(places.old(place, extent.length)) <= 2 and (not data or pictures.decodes(data))
 
     def _two(self, form: str, rest: Spans, place: int) -> join.Joined | None:
         """Search for the second piece with a share of the effort that is left for all."""

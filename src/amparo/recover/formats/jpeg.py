@@ -25,8 +25,6 @@ LONGEST = 128 << 20
 _CHUNK = 1 << 17
 _MOST_SCANS = 64
 _MOST_PIXELS = 64_000_000
-_LAG = 512
-"""Wrong bytes are noticed this much later at most, as a rule."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.S)
 _WALKED = {0xC0: False, 0xC1: False, 0xC2: True}
 _FRAMES = frozenset(
@@ -89,6 +87,7 @@ class Walk:
         self._restart = 0
         self._told = False
         self._scans = 0
+        self._coded = 0
         self._shown = 0
         self._seen: dict[int, Any] = {}
         self._done: set[int] = set()
@@ -104,10 +103,9 @@ class Walk:
             if self.frame is None and not self._told:
                 raise NotOne(str(broken)) from broken
             length = broken.place - self._start
-            sure = max(length - _LAG, 0) if self._scans else length
-            if self.scan is not None:
-                sure = max(sure, self.scan.at)
-            return Extent(length, False, 0.5, str(broken), min(sure, length), self._shown > 8)
+            # Wrong bytes may be walked for long before they are noticed.
+            sure = min(self._coded or length, length)
+            return Extent(length, False, 0.5, str(broken), sure, self._shown > 8)
         sure_of_it = self.frame is not None and self.frame.walked
         note = "" if sure_of_it else "followed by its markers only"
         return Extent(end - self._start, True, 1.0 if sure_of_it else 0.6, note, end - self._start)
@@ -186,6 +184,7 @@ class Walk:
         if frame is None:
             raise Broken(at, "a scan before any frame")
         self._scans += 1
+        self._coded = self._coded or at - self._start
         if self._scans > _MOST_SCANS:
             raise Broken(at, "more scans than any picture has")
         if not frame.walked:

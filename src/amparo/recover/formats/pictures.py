@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
+
+from PIL import Image
 
 from amparo.recover.formats.extent import Extent, NotOne
 from amparo.recover.spans import BLOCK, Spans
 
 _MOST_CHUNKS = 200_000
+_MOST_PIXELS = 50_000_000
 _COLOURS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
 
@@ -143,3 +147,30 @@ def webp(view: Spans, start: int) -> Extent:
     if not pixels:
         raise NotOne("no picture in it")
     return Extent(end - start, True, 0.8, "pixels carry no checksum", end - start)
+
+
+def decodes(data: bytes) -> bool:
+    """Whether a WebP's pixels can be had: foreign bytes often make its coder run out of them."""
+    canvas = _canvas(data)
+    if not 0 < canvas <= _MOST_PIXELS:
+        return False
+    try:
+        Image.open(io.BytesIO(data), formats=("WEBP",)).load()
+    except (OSError, ValueError, SyntaxError, EOFError, RuntimeError):
+        return False
+    return True
+
+
+def _canvas(data: bytes) -> int:
+    """Pixels a WebP states, before any is decoded (RFC 9649)."""
+    kind, body = data[12:16], data[20:30]
+    if len(body) < 10:
+        return 0
+    if kind == b"VP8X":
+        wide, high = int.from_bytes(body[4:7], "little"), int.from_bytes(body[7:10], "little")
+        return (wide + 1) * (high + 1)
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return ((bits & 0x3FFF) + 1) * ((bits >> 14 & 0x3FFF) + 1)
+    wide, high = struct.unpack_from("<2H", body, 6)
+    return int((wide & 0x3FFF) * (high & 0x3FFF))

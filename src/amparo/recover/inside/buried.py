@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from amparo.kit.found import Found
@@ -110,10 +111,11 @@ def previews(source: Source, found: Found) -> Iterator[Told]:
 
 
 def cluster_of(ranges: Iterable[Range]) -> int:
-    """The size in bytes, up to 4096, that nearly all free ranges are multiples of."""
-    lengths = [length for _, length in ranges]
+    """The size in bytes, up to 4096, in whose multiples nearly all free ranges begin and end."""
+    all_of_it = list(ranges)
     for size in (4096, 2048, 1024):
-        if sum(length % size == 0 for length in lengths) >= 0.9 * len(lengths):
+        edges = Counter(edge % size for at, length in all_of_it for edge in (at, at + length))
+        if edges and edges.most_common(1)[0][1] >= 0.9 * edges.total():
             return size
     return 512
 
