@@ -191,7 +191,9 @@ def scored(whole: list[str], broken: int, seconds: float, alone: float = 0.0) ->
 
 def written(folder: Path) -> list[tuple[str, str]]:
     """Names and hashes of what a tool wrote."""
-    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".xml", ".txt", ".log")]
+    files = [
+        p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".xml", ".txt", ".log")
+    ]
     return [(p.name, hashed(p.read_bytes())) for p in files]
 
 
@@ -288,7 +290,9 @@ def main() -> None:
 
 def table(folder: Path) -> None:
     """Every tool on every disk."""
-    print(f"{'disk':16}{'tool':24}{'exact':>10}{'live':>6}{'junk':>6}{'broken':>8}{'CPU s':>8}{'alone':>8}")
+    print(
+        f"{'disk':16}{'tool':24}{'exact':>10}{'live':>6}{'junk':>6}{'broken':>8}{'CPU s':>8}{'alone':>8}"
+    )
     for system in SYSTEMS:
         for make in (fresh, fragmented):
             disk = folder / f"{system}-{make.__name__}.dd"
@@ -302,6 +306,7 @@ def table(folder: Path) -> None:
                 tools.append(("ours, whole disk", lambda d=disk: ours(d, True)))
             if shutil.which("photorec"):
                 tools.append(("photorec, free space", lambda d=disk: photorec(d, True)))
+            if shutil.which("photorec") and make is fresh:
                 tools.append(("photorec, whole disk", lambda d=disk: photorec(d, False)))
             if shutil.which("foremost"):
                 tools.append(("foremost", lambda d=disk: foremost(d)))

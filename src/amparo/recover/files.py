@@ -18,6 +18,7 @@ import numpy as np
 from amparo.recover import join
 from amparo.recover.formats import documents, entropy, jpeg, movie, pictures, sounds
 from amparo.recover.formats.extent import Extent, NotOne
+from amparo.recover.pieces import SHARE, Effort, Joined
 from amparo.recover.spans import Claims, Places, Range, Readable, Spans
 
 Measure = Callable[[Spans, int], Extent]
@@ -203,7 +204,7 @@ class _Carver:
                 self._claims.take(at, 1)
                 self._deferred.append((at, form))
             elif extent.complete:
-                yield self._told(self._view, at, form, extent, "nested" if inside else "contiguous")
+                yield _told(self._view, at, form, extent, "nested" if inside else "contiguous")
                 self._take(at, extent.length)
             elif not inside and not whole:
                 self._claims.take(at, max(extent.sure, 1))
@@ -211,7 +212,7 @@ class _Carver:
                 if defer and len(self._deferred) < _MOST_DEFERRED:
                     self._deferred.append((at, form))
                 elif extent.worth:
-                    yield self._told(self._view, at, form, extent, "contiguous")
+                    yield _told(self._view, at, form, extent, "contiguous")
 
     def _holds_another(
         self, at: int, form: str, extent: Extent, hits: list[tuple[int, str]]
@@ -238,11 +239,6 @@ class _Carver:
             length = (length + self._cluster - 1) // self._cluster * self._cluster
         self._whole.take(at, min(length, self._view.size - at))
 
-    @staticmethod
-    def _told(view: Spans, at: int, form: str, extent: Extent, method: str) -> Carved:
-        segments = view.segments(at, extent.length)
-        return Carved(form, segments, extent.complete, extent.confidence, extent.note, method)
-
     def _join(self) -> Iterator[Carved]:
         """What broke off, in what is left: straight on, then in two pieces, else as far as it goes.
 
@@ -263,7 +259,7 @@ class _Carver:
             if extent.complete:
                 extent = replace(extent, complete=False, confidence=0.3, note="in pieces")
             method = "closed_up" if len(rest.segments(place, extent.length)) > 1 else "contiguous"
-            yield self._told(rest, place, form, extent, method)
+            yield _told(rest, place, form, extent, method)
 
     def _close_up(
         self, waiting: list[tuple[int, str]], searching: bool
@@ -278,7 +274,7 @@ class _Carver:
                 continue
             found: list[Range] = []
             method = "closed_up"
-            if extent.complete and self._shows(rest, places, place, form, extent):
+            if extent.complete and _shows(rest, places, place, form, extent):
                 found = [(place, extent.length)]
             elif searching and (joined := self._two(form, rest, place)):
                 found, extent, method = list(joined.pieces), joined.extent, "joined"
@@ -287,25 +283,14 @@ class _Carver:
                 continue
             if form in _UNCHECKED and form != "mp4":
                 extent = replace(extent, confidence=0.5)
-            yield self._told(rest.part(found), 0, form, extent, method)
+            yield _told(rest.part(found), 0, form, extent, method)
             self._claim(places, found)
             rest, places = self._view.without(self._whole.all())
         return still
 
-    @staticmethod
-    def _shows(rest: Spans, places: Places, place: int, form: str, extent: Extent) -> bool:
-        """Whether a file without checksums may be put together like this.
-
-        One gap, filled by whole files, is believed; and what is a WebP must decode.
-        """
-        if form not in _UNCHECKED or form == "mp4":
-            return True
-        data = rest.read(place, min(extent.length, 64 << 20)) if form == "webp" else b""
-        return len(places.old(place, extent.length)) <= 2 and (not data or pictures.decodes(data))
-
-    def _two(self, form: str, rest: Spans, place: int) -> join.Joined | None:
+    def _two(self, form: str, rest: Spans, place: int) -> Joined | None:
         """Search for the second piece with a share of the effort that is left for all."""
-        share = join.Effort(min(join.SHARE, self._effort))
+        share = Effort(min(SHARE, self._effort))
         before = share.left
         found = join.two(form, rest, place, self._cluster, share) if share.left > 0 else None
         self._effort -= before - share.left
@@ -319,6 +304,22 @@ class _Carver:
             for begin, size in places.old(at, length):
                 self._claims.take(begin, size)
                 self._whole.take(begin, size)
+
+
+def _told(view: Spans, at: int, form: str, extent: Extent, method: str) -> Carved:
+    segments = view.segments(at, extent.length)
+    return Carved(form, segments, extent.complete, extent.confidence, extent.note, method)
+
+
+def _shows(rest: Spans, places: Places, place: int, form: str, extent: Extent) -> bool:
+    """Whether a file without checksums may be put together like this.
+
+    One gap, filled by whole files, is believed; and what is a WebP must decode.
+    """
+    if form not in _UNCHECKED or form == "mp4":
+        return True
+    data = rest.read(place, min(extent.length, 64 << 20)) if form == "webp" else b""
+    return len(places.old(place, extent.length)) <= 2 and (not data or pictures.decodes(data))
 
 
 def _extent_blocks(data: bytes, at: int) -> Iterator[Range]:

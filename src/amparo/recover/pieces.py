@@ -1,0 +1,55 @@
+"""What all joining has in common: where second pieces may lie, and how much is spent on looking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from amparo.recover.formats.extent import Extent
+from amparo.recover.spans import Range, Spans
+
+FORWARD, BACKWARD = 8192, 2048
+"""Clusters after and before the break in which the second piece is looked for."""
+BREAKS = 48
+"""Cluster borders before the first wrong byte that are tried as the break."""
+SHARE = 192 << 20
+"""Bytes walked or compared for one file at most."""
+_TAIL = 256 << 20
+
+
+@dataclass
+class Effort:
+    """Bytes that may still be walked or compared for one file."""
+
+    left: int
+
+    def take(self, amount: int) -> bool:
+        """Whether there is that much left; it is gone then."""
+        self.left -= amount + 64
+        return self.left > 0
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Two pieces (places and lengths of the sequence searched) and what the whole of them is."""
+
+    pieces: tuple[Range, Range]
+    extent: Extent
+
+
+def places(view: Spans, start: int, border: int, cluster: int) -> Iterator[int]:
+    """Where a second piece may begin: after the break, nearest first, then before the file."""
+    first = border + cluster
+    yield from range(first, min(view.size, first + FORWARD * cluster), cluster)
+    yield from range(start - cluster, max(-1, start - BACKWARD * cluster - 1), -cluster)
+
+
+def spliced(view: Spans, start: int, border: int, place: int) -> Spans:
+    """What lies from ``start`` to ``border``, and behind it what lies from ``place`` on."""
+    return view.part([(start, border - start), (place, min(_TAIL, view.size - place))])
+
+
+def result(start: int, border: int, place: int, extent: Extent) -> Joined:
+    """The two pieces of a file of this extent."""
+    head = border - start
+    return Joined(((start, head), (place, extent.length - head)), extent)
