@@ -35,7 +35,9 @@ def command(image: Path, out: Path, free_only: bool = True) -> list[str]:
     """What is run: all families above, over free space or the whole image, fragments included."""
     families = ",".join(f"{name},enable" for name in FAMILIES)
     where = "freespace" if free_only else "wholespace"
-    orders = f"partition_none,options,paranoid_bf,fileopt,everything,disable,{families},{where},search"
+    orders = (
+        f"partition_none,options,paranoid_bf,fileopt,everything,disable,{families},{where},search"
+    )
     return [installed(), "/d", str(out / "r"), "/cmd", str(image), orders]
 
 
@@ -54,7 +56,9 @@ def fenced(words: list[str], seconds: int, size: int) -> list[str]:
     return words
 
 
-def run(image: Path, folder: Path, free_only: bool = True, seconds: int = 24 * 3600) -> list[Carved]:
+def run(
+    image: Path, folder: Path, free_only: bool = True, seconds: int = 24 * 3600
+) -> list[Carved]:
     """Carve a raw image; ``folder`` needs as much room as what is found, until this returns.
 
     Raises FileNotFoundError when the program is not installed, RuntimeError when it fails.
