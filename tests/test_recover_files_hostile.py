@@ -213,10 +213,12 @@ def test_spans_read_what_their_segments_say(lengths: list[int], data: st.DataObj
 
 REPORT = b"""<?xml version='1.0' encoding='UTF-8'?>
 <dfxml xmloutputversion='1.0'>
-  <fileobject><filename>recup_dir.1/f0000008.jpg</filename><filesize>3000</filesize>
+  <source><image_size>2097152</image_size><volume>
+    <byte_runs><byte_run offset='0' img_offset='0' len='2097152'/></byte_runs></volume></source>
+  <fileobject><filename>f0000008.jpg</filename><filesize>3000</filesize>
     <byte_runs><byte_run offset='0' img_offset='4096' len='2048'/>
-    <byte_run offset='2048' img_offset='16384' len='952'/></byte_runs></fileobject>
-  <fileobject><filename>recup_dir.1/b0000100.png</filename>
+    <byte_run offset='2048' img_offset='16384' len='65536'/></byte_runs></fileobject>
+  <fileobject><filename>b0000100.png</filename>
     <byte_runs><byte_run offset='0' img_offset='51200' len='100'/></byte_runs></fileobject>
   <fileobject><filename>x.jpg</filename>
     <byte_runs><byte_run offset='0' img_offset='-5' len='1e9'/></byte_runs></fileobject>

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree.ElementTree import ParseError, iterparse
+from xml.etree.ElementTree import Element, ParseError, iterparse
 
 from amparo.recover.files import Carved
 from amparo.recover.spans import Range
@@ -97,23 +97,52 @@ def read_report(path: Path) -> Iterator[Carved]:
         if b"<!DOCTYPE" in file.read(4096):
             raise ValueError("a report with definitions of its own")
         file.seek(0)
-        name, ranges, count = "", list[Range](), 0
+        count = 0
         try:
             for _, element in iterparse(file):
-                tag = element.tag.rpartition("}")[2]
-                if tag == "filename":
-                    name = element.text or ""
-                elif tag == "byte_run":
-                    ranges.append((_number(element.get("img_offset")), _number(element.get("len"))))
-                elif tag == "fileobject":
-                    if ranges and all(at >= 0 and length > 0 for at, length in ranges):
-                        yield _carved(name, ranges)
-                    name, ranges, count = "", [], count + 1
-                    element.clear()
-                    if count > _FILES:
-                        raise ValueError("more files than a report may name")
+                if _tag(element) != "fileobject":
+                    continue
+                one = _fileobject(element)
+                element.clear()
+                if one is not None:
+                    yield one
+                count += 1
+                if count > _FILES:
+                    raise ValueError("more files than a report may name")
         except ParseError as error:
             raise ValueError(f"the report breaks off: {error}") from error
+
+
+def _tag(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _fileobject(element: Element) -> Carved | None:
+    """One file; its last run is told up to the end of a whole buffer, so the stated size cuts it."""
+    name, size, ranges = "", -1, list[Range]()
+    for inner in element.iter():
+        tag = _tag(inner)
+        if tag == "filename":
+            name = inner.text or ""
+        elif tag == "filesize":
+            size = _number(inner.text)
+        elif tag == "byte_run":
+            ranges.append((_number(inner.get("img_offset")), _number(inner.get("len"))))
+    if not ranges or any(at < 0 or length <= 0 for at, length in ranges):
+        return None
+    if size >= 0:
+        ranges = _first(ranges, size)
+    return _carved(name, ranges) if ranges else None
+
+
+def _first(ranges: list[Range], size: int) -> list[Range]:
+    """As much of some ranges as ``size`` bytes take."""
+    out = list[Range]()
+    for at, length in ranges:
+        if size > 0:
+            out.append((at, min(length, size)))
+        size -= length
+    return out
 
 
 def _number(text: str | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from amparo.recover.formats.extent import Extent, NotOne
 from amparo.recover.spans import Range, Spans
@@ -162,6 +163,9 @@ def _track(data: bytes, tables: dict[bytes, Range]) -> Track:
     groups = _table(data, tables, b"stsc", "III")
     if b"stsz" not in tables or not chunks or not groups:
         return track
+    firsts = groups[::3]
+    if firsts[0] != 1 or any(a >= b for a, b in pairwise(firsts)):
+        raise ValueError("groups of samples that do not begin with the first chunk and go on")
     same, count = struct.unpack_from(">II", data, tables[b"stsz"][0] + 4)
     if count > _MOST_SAMPLES:
         raise ValueError("more samples than any film has")
