@@ -45,7 +45,8 @@ class At:
     """Where an observation was found, down to the row or the byte.
 
     ``state`` is ``live``, ``superseded``, ``deleted`` or ``carved``. ``row`` is the rowid in
-    ``table``; ``offset`` and ``length`` are bytes in the file. A recovered row says by which
+    ``table``; ``offset`` and ``length`` are bytes in the file, or in the one beside it that
+    ``companion`` names by its suffix (``-wal``, ``-journal``). A recovered row says by which
     ``method`` (``freeblock``, ``wal_stale``, ``fts_rebuild`` …) and with what ``confidence`` (0 to 1).
     """
 
@@ -58,10 +59,16 @@ class At:
     state: str = "live"
     method: str = ""
     confidence: float | None = None
+    companion: str = ""
+    frame: int | None = None
+    """Number of the frame in the log, or of the page in the journal, from 1."""
+    commit: int | None = None
+    """Number of the transaction of the log that wrote it, from 1; none where it was never committed."""
 
     def key(self) -> str:
         """The part of a natural key that says where."""
-        return f"{self.file}/{self.table}/{self.row}/{self.offset}/{self.state}/{self.method}"
+        place = f"{self.file}/{self.table}/{self.row}/{self.offset}/{self.state}/{self.method}"
+        return f"{place}/{self.companion}" if self.companion else place
 
 
 KINDS: dict[str, type[Record]] = {}

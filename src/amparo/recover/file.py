@@ -66,6 +66,7 @@ def told(row: Row, names: dict[str, str]) -> dict[str, Any]:
         where["frame"] = row.where.frame
     if row.where.salt is not None:
         where["salt"], where["commit"] = row.where.salt, row.where.commit
+        where["transaction"] = row.where.transaction
     where["offset"], where["length"] = row.where.offset, row.where.length
     return {
         "table": row.table,

@@ -32,6 +32,8 @@ _MOST_VERSIONS = 16
 _NUMBERLESS = 1 << 61
 """From here on rows are numbered whose own number is lost."""
 _PROOFS = ("id_gap", "sort_id_gap", "orphan", "live")
+STATED = ("soft_deleted", "expired")
+"""What a parser says of rows that stand in the database: nothing was brought back."""
 
 Rows = dict[int, list[Value]]
 
@@ -173,7 +175,7 @@ def recover_with(
             at = getattr(record, "at", None)
             if at is None:
                 waiting[record.id] = record
-            elif at.method:
+            elif at.method and at.method not in STATED:
                 yield from _referred(record, waiting, told)
                 if record.id not in told:
                     told.add(record.id)
@@ -201,7 +203,7 @@ def _at(found: Found, row: Row, table: str) -> At:
     where = row.where
     return At(
         found.exhibit, found.file, table, row.rowid, where.offset, where.length, row.state, row.method,
-        row.confidence,
+        row.confidence, frame=where.frame, commit=where.transaction,
     )  # fmt: skip
 
 

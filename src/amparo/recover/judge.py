@@ -221,6 +221,7 @@ def _where(hit: Hit) -> Where:
     return Where(
         image.file, image.page, image.frame, image.offset + hit.start, hit.end - hit.start,
         image.salt if logged else None, image.commit if logged else None,
+        image.transaction if logged else None,
     )  # fmt: skip
 
 

@@ -40,6 +40,8 @@ class Image:
     commit: bool = False
     skip: int = 0
     """Bytes at its start that are known to have been overwritten."""
+    transaction: int | None = None
+    """Which transaction of its round of the log wrote the frame, from 1; none if none was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,14 @@ class Log:
                 "wal", frame.page, i + 1, frame.offset,
                 self._data[frame.offset : frame.offset + size], method,
                 self._fetch(i, before), frame.salt, bool(frame.commit),
+                transaction=self.transaction(i),
             )  # fmt: skip
+
+    def transaction(self, i: int) -> int | None:
+        """Which transaction of its round the ``i``-th frame (from 0) belongs to, counted from 1."""
+        ends = self._ends.get(self.frames[i].salt, [])
+        at = bisect_right(ends, i - 1)
+        return at + 1 if at < len(ends) else None
 
     def _fetch(self, i: int, before: Fetch) -> Fetch:
         """Pages as they stood when the frame's transaction was committed."""

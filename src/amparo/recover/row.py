@@ -43,6 +43,8 @@ class Where:
     """Which round of the log the frame is of."""
     commit: bool | None = None
     """Whether the frame ends a transaction."""
+    transaction: int | None = None
+    """Number of the transaction that wrote the frame, from 1; none where it was never committed."""
 
 
 @dataclass(frozen=True, slots=True)
