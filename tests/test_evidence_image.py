@@ -92,8 +92,8 @@ def test_encrypted_and_unread_volumes_are_named_one_by_one(tmp_path: Path) -> No
     read = Read(tmp_path / "disk")
     holds_card(read, "p1/")
     assert read.reasons == [
-        "volume p2 is encrypted (LUKS): not read without its key",
-        "volume p3 is encrypted (BitLocker): not read without its key",
+        "encrypted: volume p2 is not read. LUKS: LUKS version 0",
+        "encrypted: volume p3 is not read. BitLocker: a damaged boot sector",
         "volume p4: F2FS, which is not read",
     ]
 

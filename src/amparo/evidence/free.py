@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytsk3
 
-from amparo.evidence.blocks import BLOCK, Blocks, open_blocks
+from amparo.evidence.blocks import BLOCK, Blocks
+from amparo.evidence.opened import open_disk
 from amparo.evidence.signatures import ENCRYPTED
 from amparo.evidence.volumes import Image, Volume, volumes
 
@@ -30,11 +31,11 @@ _META_BG = 0x10  # EXT2_FEATURE_INCOMPAT_META_BG
 
 
 def unallocated(fds: list[int], locator: str) -> Iterator[Range]:
-    """Ranges of the disk behind the descriptors that no file has, ascending; ``{"image": form}``.
+    """Ranges of the disk behind the descriptors that no file has, ascending; locator as of a disk.
 
-    Encrypted volumes are left out. Raises ValueError when the image cannot be read.
+    Encrypted volumes that were not opened are left out. Raises ValueError when the image cannot be read.
     """
-    yield from free_ranges(open_blocks(str(json.loads(locator)["image"]), fds))
+    yield from free_ranges(open_disk(json.loads(locator), fds))
 
 
 def free_ranges(blocks: Blocks) -> Iterator[Range]:

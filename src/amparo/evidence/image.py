@@ -11,16 +11,17 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from amparo.evidence import ewf
+from amparo.evidence import bitlocker, ewf, luks
 from amparo.evidence.apfs import Container
 from amparo.evidence.archive import Listed, Listing, take
 from amparo.evidence.blocks import (
     FORMS,
     Blocks,
+    Raw,
     of_runs,
-    open_blocks,
     source_of_runs,
 )
+from amparo.evidence.opened import BITLOCKER, LUKS, open_disk
 from amparo.evidence.signatures import ENCRYPTED, READ
 from amparo.evidence.tsk import Entry, FileSystem
 from amparo.evidence.unpack import Budget, Limits
@@ -42,9 +43,9 @@ class Disk(Source):
 
 
 def disk(fds: list[int], locator: str) -> Disk:
-    """The image behind all descriptors in order; ``{"image": form}``."""
-    form = str(json.loads(locator)["image"])
-    return Disk(open_blocks(form, fds), form, fds)
+    """The image behind all descriptors in order; ``{"image": form}``, with ``opened`` as in :mod:`.opened`."""
+    place = json.loads(locator)
+    return Disk(open_disk(place, fds), str(place["image"]), fds)
 
 
 @opener("image", version=1, forms=FORMS)
@@ -76,7 +77,7 @@ def _volume(source: Disk, volume: Volume, listing: Listing, budget: Budget) -> I
     where = f"volume {volume.name}" if volume.name else "the volume"
     kind = volume.kind
     if kind in ENCRYPTED:
-        yield Warn(f"{where} is encrypted ({kind}): not read without its key")
+        yield Warn(f"encrypted: {where} is not read. {kind}{_needs(source.blocks, volume)}")
     elif kind == "APFS":
         yield from _apfs(source, volume, listing, budget, where)
     elif kind in READ:
@@ -85,6 +86,22 @@ def _volume(source: Disk, volume: Volume, listing: Listing, budget: Budget) -> I
         yield Warn(f"{where} is swap space: no files")
     else:
         yield Warn(f"{where}: {kind or 'no known file system'}, which is not read")
+
+
+def _needs(blocks: Blocks, volume: Volume) -> str:
+    """Which keys would open an encrypted volume, as far as it says so itself."""
+
+    def read(at: int, size: int) -> bytes:
+        return blocks.read(volume.at + at, min(size, volume.size - at)) if at < volume.size else b""
+
+    try:
+        if volume.kind == BITLOCKER:
+            return f", {bitlocker.metadata(read).needs()}"
+        if volume.kind == LUKS:
+            return f": {luks.header(read).needs()}"
+    except ValueError as error:
+        return f": {error}"
+    return ", which is not opened"
 
 
 def _sleuth_kit(
@@ -205,7 +222,7 @@ def _take(
 def image_file(fds: list[int], locator: str) -> Source:
     """A file of the image behind the descriptors, with its companions; see :func:`image`."""
     place = json.loads(locator)
-    blocks = open_blocks(str(place["image"]), fds)
+    blocks = open_disk(place, fds)
     source = _file(blocks, place, fds)
     source.companions = {
         suffix: _file(blocks, other, fds) for suffix, other in place.get("companions", {}).items()
@@ -217,7 +234,8 @@ def _file(blocks: Blocks, place: dict[str, Any], fds: Sequence[int]) -> Source:
     size = int(place["size"])
     if "runs" in place:
         runs = [(int(at), int(length)) for at, length in place["runs"]]
-        if place["image"] == "raw" and len(fds) == len(runs) == 1 and runs[0][0] >= 0:
+        plain = isinstance(blocks, Raw) and len(fds) == len(runs) == 1
+        if plain and runs[0][0] >= 0:
             return Source.of_fd(fds[0], runs[0][0], size)
         return source_of_runs(blocks, runs, size)
     if "apfs" in place:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytsk3
 
 from amparo.evidence.blocks import Blocks
+from amparo.evidence.opened import Unlocked
 from amparo.evidence.signatures import HEAD, kind_of
 from amparo.kit.plugin import Warn
 
@@ -33,7 +34,7 @@ def volumes(blocks: Blocks) -> Iterator[Volume | Warn]:
     """
     kind = kind_of(blocks.read(0, HEAD))
     if kind:
-        yield Volume("", 0, blocks.size, kind)
+        yield _inside(blocks, Volume("", 0, blocks.size, kind))
         return
     try:
         table = pytsk3.Volume_Info(Image(blocks))
@@ -50,7 +51,16 @@ def volumes(blocks: Blocks) -> Iterator[Volume | Warn]:
         if at + size > blocks.size:
             missing = at + size - blocks.size
             yield Warn(f"partition {number}: its last {missing} bytes are not in the image")
-        yield Volume(f"p{number}", at, size, kind_of(blocks.read(at, HEAD)))
+        yield _inside(blocks, Volume(f"p{number}", at, size, kind_of(blocks.read(at, HEAD))))
+
+
+def _inside(blocks: Blocks, volume: Volume) -> Volume:
+    """What an opened volume holds, every other volume as it is."""
+    inner = blocks.inner(volume.at) if isinstance(blocks, Unlocked) else None
+    if inner is None:
+        return volume
+    at, size = inner
+    return Volume(volume.name, at, size, kind_of(blocks.read(at, HEAD)))
 
 
 class Image(pytsk3.Img_Info):  # type: ignore[misc]

@@ -85,6 +85,8 @@ class Exhibits:
         locator["companions"] = {suffix: json.loads(f.locator) for suffix, f in beside.items()}
         reader = MEMBERS.get(exhibit.form, f"{READERS}:tar_member")
         whole = container(self._case, exhibit)
+        if exhibit.form in IMAGES:
+            locator |= json.loads(whole.locator)
         return Reach(whole.open, reader, json.dumps(locator), whole.count)
 
     @staticmethod
@@ -185,7 +187,7 @@ def container(case: Case, exhibit: Exhibit) -> Reach:
         return Reach(
             lambda: open_all([partial(open_read_only, p) for p in paths]),
             f"{IMAGE_READERS}:disk",
-            json.dumps({"image": exhibit.form}),
+            json.dumps({"image": exhibit.form} | _opened_volumes(case, exhibit)),
             len(paths),
         )
     path = pieces(exhibit)[0]
@@ -241,6 +243,20 @@ def with_secrets(reach: Reach, others: list[Reach]) -> Reach:
 def unwrapped(case: Case, exhibit: Exhibit) -> Path:
     """Where the tar of an exhibit lies once the layer of packing around it has been taken off."""
     return case.derived / f"{exhibit.id}.tar"
+
+
+def volume_keys(case: Case, exhibit: Exhibit) -> Path:
+    """Where the keys of a disk's opened volumes lie, which their keys or passwords led to."""
+    return case.derived / f"{exhibit.id}.volumes"
+
+
+def _opened_volumes(case: Case, exhibit: Exhibit) -> dict[str, object]:
+    try:
+        text = volume_keys(case, exhibit).read_text()
+    except FileNotFoundError:
+        return {}
+    opened = json.loads(text)
+    return {"opened": opened} if opened else {}
 
 
 def secret_reach(secret: bytes) -> Reach:

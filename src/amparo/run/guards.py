@@ -13,6 +13,7 @@ BESIDES = (
     "amparo.evidence.backup",
     "amparo.evidence.readers",
     "amparo.evidence.unwrap",
+    "amparo.evidence.unlock",
     "amparo.fingerprint.view",
     "amparo.evidence.free",
     "amparo.recover.file",

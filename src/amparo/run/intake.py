@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from amparo.evidence.detect import UNWRAPPED, form_of
+from amparo.evidence.detect import IMAGES, UNWRAPPED, form_of
 from amparo.evidence.folder import hash_pieces
 from amparo.evidence.folder import intake as folder_intake
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Record, Seal, path_bytes, path_text
+from amparo.run.disks import open_volumes
 from amparo.run.exhibits import (
     READERS,
     Reach,
@@ -126,7 +127,7 @@ def take_in(
         spec, started = opener_of(exhibit.form), now_ms()
         source = Path(os.fsdecode(path_bytes(exhibit.source)))
         try:
-            locked = False
+            locked = some_locked = False
             if exhibit.form == "folder":
                 records = list_folder(source, exhibit, show)
             elif exhibit.form == "itunes":
@@ -137,9 +138,11 @@ def take_in(
                 reasons: list[str] = []
                 if exhibit.form in UNWRAPPED:
                     reasons, locked = _unwrap(case, exhibit, guard)
+                elif exhibit.form in IMAGES:
+                    reasons, some_locked = open_volumes(case, exhibit, guard)
                 records = _container(case, exhibit, spec, guard, show, reasons, locked)
             # What is locked stays begun: another password may open it.
-            version = 0 if locked else spec.version
+            version = 0 if locked or some_locked else spec.version
             _write(case, spec, exhibit, records, started, counts, guard, version)
         except OSError as error:
             reason = f"could not be read: {error.strerror or error}"
@@ -164,10 +167,14 @@ def _write(
     version: int,
 ) -> None:
     sealed = ""
+    again = not version and case.store.is_done(spec.id, exhibit.id) is not None
 
     def counted() -> Iterator[Record]:
-        nonlocal sealed
+        nonlocal sealed, again
         for record in records:
+            if again:  # a key was given since: what was said of the locked thing goes out
+                case.store.retract(spec.id, exhibit.id)
+                again = False
             if isinstance(record, Seal):
                 sealed = seal_words(record)
             counts.problems += isinstance(record, Problem)

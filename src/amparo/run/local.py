@@ -10,6 +10,7 @@ from itertools import chain
 from amparo.kit.plugin import Spec, load
 from amparo.model import Record
 from amparo.run.backups import open_backups
+from amparo.run.disks import open_again
 from amparo.run.guards import LazyGuard
 from amparo.run.idle import EVERYTHING, stamp
 from amparo.run.intake import take_in, unwrap_again
@@ -71,6 +72,7 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
         take_in(case, plan.exhibits(), guard, counts, progress)
         if not plan.finished():
             unwrap_again(case, guard)
+            open_again(case, guard)
             open_backups(case, plan, guard, counts, progress)
         reading = plan.fingerprints + plan.parsers
         while any([_read(case, plan, spec, guard, counts, progress) for spec in reading]):

@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 from itertools import islice
 from typing import TypeVar
 
-from amparo.evidence.detect import UNWRAPPED
+from amparo.evidence.detect import IMAGES, UNWRAPPED
 from amparo.kit.plugin import Spec, discover
 from amparo.model import Content, Exhibit, File, Preview, Problem, Record, Seal, Structure
 from amparo.run.exhibits import SQLITE, Exhibits
@@ -25,7 +25,7 @@ RECOVERY_VERSION = 1
 """Raised when the recovery engine finds more: every parser's recovered rows are then read again."""
 CONCLUDING = ("match", "link", "network")
 STAGES = READING + CONCLUDING
-LOCKABLE = ("itunes", "ab")
+LOCKABLE = ("itunes", "ab", *IMAGES)
 """Forms of exhibits that a password may open later."""
 BATCH = 64
 """Files a cell takes before it is replaced by a fresh one."""
