@@ -23,6 +23,8 @@ from amparo.model.claims import (
     StackMember,
     Tenure,
 )
+from amparo.model.clips import ClipMatch
+from amparo.model.film import Film, FilmFrames, Soundtrack
 from amparo.model.observations import (
     Account,
     AccountName,
@@ -56,11 +58,14 @@ __all__ = [
     "Alias",
     "At",
     "Attachment",
+    "ClipMatch",
     "Content",
     "Exhibit",
     "Exif",
     "Field",
     "File",
+    "Film",
+    "FilmFrames",
     "Fingerprint",
     "Id",
     "KnownMatch",
@@ -79,6 +84,7 @@ __all__ = [
     "Record",
     "Resolution",
     "Seal",
+    "Soundtrack",
     "StackMember",
     "Structure",
     "Tenure",

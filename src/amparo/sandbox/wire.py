@@ -40,6 +40,8 @@ MAX_SIDE = 1024
 """Pixels on a side of a thumbnail."""
 MAX_TEXT = 300
 """Characters of an error or a warning."""
+OBSERVING = frozenset({"amparo.model.film", "amparo.model.observations"})
+"""Where the kinds are written down that say what was read."""
 KEPT_BY_THE_HOST = frozenset({"exhibit", "seal"})
 """Observations a cell never makes; nor does it make claims or marks, unless its job names the kind."""
 
@@ -91,8 +93,7 @@ def pins_of(found: Found, kinds: frozenset[str] | None) -> Pins:
 
 def observation_kinds() -> frozenset[str]:
     """Kinds of records that say what was read, not what was concluded or judged."""
-    module = "amparo.model.observations"
-    made = {kind for kind, cls in KINDS.items() if cls.__module__ == module}
+    made = {kind for kind, cls in KINDS.items() if cls.__module__ in OBSERVING}
     return frozenset(made - KEPT_BY_THE_HOST)
 
 
