@@ -25,6 +25,7 @@ from amparo.model.claims import (
 )
 from amparo.model.clips import ClipMatch
 from amparo.model.film import Film, FilmFrames, Soundtrack
+from amparo.model.history import Erasure, Version
 from amparo.model.observations import (
     Account,
     AccountName,
@@ -48,6 +49,7 @@ from amparo.model.observations import (
     Thread,
     ThreadInfo,
 )
+from amparo.model.quotes import Quote
 
 __all__ = [
     "KINDS",
@@ -60,6 +62,7 @@ __all__ = [
     "Attachment",
     "ClipMatch",
     "Content",
+    "Erasure",
     "Exhibit",
     "Exif",
     "Field",
@@ -81,6 +84,7 @@ __all__ = [
     "Posting",
     "Preview",
     "Problem",
+    "Quote",
     "Record",
     "Resolution",
     "Seal",
@@ -90,6 +94,7 @@ __all__ = [
     "Tenure",
     "Thread",
     "ThreadInfo",
+    "Version",
     "chain_hash",
     "content_id",
     "describe",

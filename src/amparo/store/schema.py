@@ -33,6 +33,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "attachment": (("content",), ("message",)),
     "clip_match": (("content",), ("other",)),
     "content": (("mime", "id"),),
+    "erasure": (("thread",), ("source",)),
     "exif": (("content",),),
     "file": (("content",), ("exhibit", "id")),
     "film": (("content",),),
@@ -50,6 +51,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "posting": (("content",), ("thread", "time"), ("account", "time")),
     "preview": (("owner",), ("content",)),
     "problem": (("subject",),),
+    "quote": (("message",),),
     "resolution": (("source",), ("canonical",)),
     "seal": (("exhibit",),),
     "soundtrack": (("content",),),
@@ -57,6 +59,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "structure": (("content",),),
     "tenure": (("thread",), ("account",)),
     "thread_info": (("thread",),),
+    "version": (("subject",), ("source",), ("thread",)),
 }
 """Secondary indexes by kind. One that ends in ``id`` serves many rows of one value in id order."""
 
@@ -80,6 +83,7 @@ SEARCHED: dict[str, tuple[str, ...]] = {
     "message": ("text",),
     "attachment": ("caption", "name", "path"),
     "file": ("path",),
+    "quote": ("text",),
 }
 """Text that can be searched. The place in this list is stored: add at the end only."""
 
