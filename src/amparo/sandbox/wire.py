@@ -40,9 +40,9 @@ MAX_SIDE = 1024
 """Pixels on a side of a thumbnail."""
 MAX_TEXT = 300
 """Characters of an error or a warning."""
-OBSERVING = frozenset({"amparo.model.film", "amparo.model.observations"})
-"""Where the kinds are written down that say what was read."""
-OBSERVING = frozenset({"amparo.model.observations", "amparo.model.quotes"})
+OBSERVING = frozenset(
+    {"amparo.model.film", "amparo.model.observations", "amparo.model.quotes"}
+)
 """Where the kinds are written down that say what was read."""
 KEPT_BY_THE_HOST = frozenset({"exhibit", "seal"})
 """Observations a cell never makes; nor does it make claims or marks, unless its job names the kind."""
