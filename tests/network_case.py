@@ -68,7 +68,7 @@ def message(
     key: str,
     sender: Account,
     sent: int | None,
-    own: bool = False,
+    own: bool | None = False,
     server: int | None = None,
     forward: int | None = None,
     form: str = "image",
@@ -93,7 +93,7 @@ def shown(
     sender: Account,
     sent: int | None,
     name: str,
-    own: bool = False,
+    own: bool | None = False,
     server: int | None = None,
     forward: int | None = None,
 ) -> list[Record]:

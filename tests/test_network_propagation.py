@@ -61,6 +61,14 @@ def test_the_senders_server_stamp_stands_before_its_clock() -> None:
     assert p.time == T0 + HOUR
 
 
+def test_a_copy_of_unknown_direction_is_trusted_no_more_than_a_phones_clock() -> None:
+    unknown = shown(0, G1, "K", A, T0 - HOUR, "x", own=None)
+    (p,) = run(unknown, shown(1, G1, "K", A, T0, "x"))
+    assert (p.time, p.dated) == (T0, "server")
+    (p,) = run(unknown)
+    assert (p.time, p.dated) == (T0 - HOUR, "phone")
+
+
 def test_a_wrong_clock_does_not_make_a_second_posting() -> None:
     made = run(shown(0, G1, "K", A, T0 - 500 * HOUR, "x", own=True), shown(1, G1, "K", A, T0, "x"))
     assert [(p.time, len(p.exhibits)) for p in made] == [(T0, 2)]

@@ -202,7 +202,7 @@ def test_everything_of_a_message() -> None:
 @pytest.mark.parametrize(
     ("code", "form"),
     [(0, "text"), (1, "image"), (2, "audio"), (3, "video"), (9, "document"), (15, "revoked"), (64, "revoked"),
-     (20, "sticker"), (24, "invite"), (85, "code:85"), (-3, "code:-3"), ("'odd'", "code:odd"), ("NULL", "code:")],
+     (20, "sticker"), (24, "invite"), (85, "code:85"), (-3, "code:-3"), ("'odd'", "code:odd"), ("NULL", "unknown")],
 )  # fmt: skip
 def test_forms(code: int | str, form: str) -> None:
     one = the(Message, run(message(1, 10, kind=code)))

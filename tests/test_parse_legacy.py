@@ -230,8 +230,8 @@ def test_both_parsers_name_threads_and_accounts_alike() -> None:
 def test_an_old_database_with_almost_nothing_is_read() -> None:
     got = parse(whatsapp_legacy, "CREATE TABLE messages (_id INTEGER PRIMARY KEY, key_remote_jid, key_id, media_wa_type);"
                 f"INSERT INTO messages VALUES (7, '{ONE}', 'K', 'x'), (8, x'ff', 9, NULL);")  # fmt: skip
-    assert [(m.key, m.form, got.handle(m.sender)) for m in got.of(Message)] == [
-        ("K", "code:x", ONE), ("9", "code:", "")]  # fmt: skip
+    assert [(m.key, m.form, m.sender, m.from_owner) for m in got.of(Message)] == [
+        ("K", "code:x", "", None), ("9", "unknown", "", None)]  # fmt: skip
     (warning,) = got.warnings
     assert warning.startswith("not in this database: chat_list, ") and "messages.data" in warning
 

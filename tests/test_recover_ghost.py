@@ -134,3 +134,22 @@ def test_a_ghost_reads_like_a_database(
         "not in this database: nothing, message.nothing"
     ]
     assert found.row("message", 12).state == "deleted" and found.row("message", 13).state == "live"
+
+
+def test_a_message_known_from_its_words_only_has_no_direction(tmp_path: Path) -> None:
+    path = tmp_path / "msgstore.db"
+    db = connect(path, secure=1, vacuum=0, journal="OFF")
+    writer = Writer("words")
+    rows = [writer.row(i) for i in range(1, 31)]
+    fill(db, rows)
+    db.executescript("""CREATE VIRTUAL TABLE message_ftsv2 USING fts4(content TEXT, fts_jid TEXT);
+        INSERT INTO message_ftsv2(docid, content) SELECT _id, text_data FROM message;""")
+    gone = next(r for r in rows if isinstance(r[15], str) and len(r[15]) > 20)
+    number = int(str(gone[0]))
+    db.execute("DELETE FROM message_ftsv2 WHERE docid=?", (number,))
+    db.execute("DELETE FROM message WHERE _id=?", (number,))
+    db.close()
+    (message,) = [m for m in recovered(path) if isinstance(m, Message) and m.at.row == number]
+    assert message.at.method == "fts_rebuild" and message.text
+    assert (message.from_owner, message.sender, message.sent) == (None, "", None)
+    assert message.form == "unknown"

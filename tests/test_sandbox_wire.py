@@ -92,7 +92,7 @@ def packed(value: Any) -> bytes:
 
 ROW = [
     "message",
-    ["EX", "FI", "m", 1, None, None, "live", "", None],
+    ["EX", "FI", "m", 1, None, None, "live", "", None, "", None, None],
     "t",
     "k",
     "s",

@@ -15,6 +15,7 @@ from amparo.model.base import (
 )
 from amparo.model.claims import (
     Activity,
+    KnownDispute,
     KnownMatch,
     KnownSet,
     Link,
@@ -50,6 +51,7 @@ from amparo.model.observations import (
     ThreadInfo,
 )
 from amparo.model.quotes import Quote
+from amparo.model.recovery import DatabaseState, Gap, Orphan, RecoveredRow
 
 __all__ = [
     "KINDS",
@@ -62,6 +64,7 @@ __all__ = [
     "Attachment",
     "ClipMatch",
     "Content",
+    "DatabaseState",
     "Erasure",
     "Exhibit",
     "Exif",
@@ -70,7 +73,9 @@ __all__ = [
     "Film",
     "FilmFrames",
     "Fingerprint",
+    "Gap",
     "Id",
+    "KnownDispute",
     "KnownMatch",
     "KnownSet",
     "Lead",
@@ -80,12 +85,14 @@ __all__ = [
     "Membership",
     "MembershipEvent",
     "Message",
+    "Orphan",
     "Position",
     "Posting",
     "Preview",
     "Problem",
     "Quote",
     "Record",
+    "RecoveredRow",
     "Resolution",
     "Seal",
     "Soundtrack",

@@ -209,11 +209,12 @@ class Message(Record):
     thread: Id
     key: str
     sender: Id
-    from_owner: bool
+    from_owner: bool | None
+    """Whether the phone's owner wrote it; None where what is left of a message does not say."""
     sent: int | None
     server: int | None = None
     form: str
-    """``text``, ``image``, ``video``, ``audio``, ``document`` … or ``code:<n>``."""
+    """``text``, ``image``, ``video``, ``audio``, ``document`` …, ``code:<n>`` or ``unknown``."""
     text: str = ""
     reply_to: str = ""
     """Message key of the quoted message."""

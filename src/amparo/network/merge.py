@@ -89,7 +89,13 @@ class Observations:
     grade: array[int] = field(default_factory=lambda: array("b"))
 
     def add(
-        self, thread: int, key: int, sender: int, own: bool, sent: int | None, server: int | None
+        self,
+        thread: int,
+        key: int,
+        sender: int,
+        own: bool | None,
+        sent: int | None,
+        server: int | None,
     ) -> None:
         """One record; ``own`` where it lies on the sender's phone, times in milliseconds."""
         self.thread.append(thread)
@@ -100,12 +106,16 @@ class Observations:
         self.grade.append(grade)
 
 
-def dated(own: bool, sent: int | None, server: int | None) -> tuple[int, int]:
-    """The stamp that dates one copy of a message and its grade; a receiver's ``sent`` is the server's."""
+def dated(own: bool | None, sent: int | None, server: int | None) -> tuple[int, int]:
+    """The stamp that dates one copy of a message and its grade; a receiver's ``sent`` is the server's.
+
+    Where it is not known whose copy it is (``own`` None), it is trusted no more than the sender's own.
+    """
+    received = own is False
     if server is not None and abs(server) < BEYOND:
-        return server, OWN_SERVER if own else RECEIVED
+        return server, RECEIVED if received else OWN_SERVER
     if sent is not None and abs(sent) < BEYOND:
-        return sent, OWN_CLOCK if own else RECEIVED
+        return sent, RECEIVED if received else OWN_CLOCK
     return NEVER, UNDATED
 
 

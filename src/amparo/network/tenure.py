@@ -285,7 +285,7 @@ def last_heard(
         thread = to_thread.get(thread, thread)
         if thread not in groups:
             continue
-        time = server if server is not None or own else sent
+        time = server if server is not None or own is not False else sent
         if time is not None:
             heard[exhibit, thread] = max(heard.get((exhibit, thread), time), time)
         if sender and form != "system":

@@ -24,7 +24,7 @@ from amparo.kit.sqlite import Beside, Database, text, whole
 from amparo.kit.times import LATEST, from_unix
 from amparo.model import AccountName, Alias, At, Attachment, Id, Message, Record
 from amparo.parse.links import may_hold_links
-from amparo.parse.whatsapp_codes import FORMS, REVOKED, SYSTEM
+from amparo.parse.whatsapp_codes import FORMS, REVOKED, SYSTEM, form_of
 from amparo.parse.whatsapp_groups import events, info, present_members
 from amparo.parse.whatsapp_message import Losses, invite, leads, preview
 from amparo.parse.whatsapp_people import Book, Chat, People, hashed
@@ -155,7 +155,7 @@ class _Messages:
             chat = people.lost_chat(whole(chat_row) or 0)
             yield from people.fresh()
         sender = self._book.account(sender_row)
-        from_owner = mine == 1
+        from_owner = None if mine is None else mine == 1
         kind = whole(code)
         sent = stamp if type(stamp) is int and 0 < stamp <= LATEST else losses.time(stamp)
         server = sent
@@ -165,6 +165,8 @@ class _Messages:
         elif from_owner:
             sender = people.owner
             server = from_unix(receipt)
+        elif from_owner is None:
+            server = None
         elif not sender:
             sender = chat.other
         if not self._moving and (self._media.next < number or self._thumbnail.next < number):
@@ -186,7 +188,7 @@ class _Messages:
             from_owner=from_owner,
             sent=sent,
             server=server,
-            form=FORMS.get(kind, f"code:{kind}") if kind is not None else f"code:{text(code)[:40]}",
+            form=form_of(code),
             text=body,
             reply_to=text(quoted[0][2]) if quoted else "",
             forward_score=whole(score[0][2]) if score else None,
@@ -289,7 +291,7 @@ class _Messages:
                 detail = message.text or (old[0] if old else "")
                 yield from events(
                     self._at("message_system", row), message.thread, whole(action), sender,
-                    self._people.owner, message.from_owner, [p for p in participants if p],
+                    self._people.owner, bool(message.from_owner), [p for p in participants if p],
                     message.sent, detail[:1000],
                 )  # fmt: skip
 

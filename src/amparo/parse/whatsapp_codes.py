@@ -4,6 +4,10 @@ Gathered from public parsers and from databases at hand; the same numbers hold i
 (``media_wa_type``, and ``media_size`` of system rows) and after (``message_type``, ``action_type``).
 """
 
+from __future__ import annotations
+
+from amparo.kit.sqlite import text, whole
+
 FORMS = {
     0: "text",
     1: "image",
@@ -73,3 +77,11 @@ ROLES = {0: "member", 1: "admin", 2: "creator"}
 HISTORY = {1: "joined", 2: "left", 3: "number_changed"}
 """``group_participants_history.action``, as the app itself rolls it back: 1 takes the listed accounts out
 of the older membership, 2 puts them in, 3 exchanges the second for the first. Who did it is not kept."""
+
+
+def form_of(code: object) -> str:
+    """What a message is by its code; ``unknown`` where what is left of it does not say."""
+    if code is None:
+        return "unknown"
+    kind = whole(code)
+    return f"code:{text(code)[:40]}" if kind is None else FORMS.get(kind, f"code:{kind}")

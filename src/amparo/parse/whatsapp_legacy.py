@@ -16,7 +16,7 @@ from amparo.kit.plugin import Warn, parser
 from amparo.kit.sqlite import Beside, Database, Row, text, whole
 from amparo.kit.times import from_unix
 from amparo.model import AccountName, Attachment, Id, Message, Record
-from amparo.parse.whatsapp_codes import FORMS, REVOKED, SYSTEM_STATUS
+from amparo.parse.whatsapp_codes import REVOKED, SYSTEM_STATUS, form_of
 from amparo.parse.whatsapp_groups import events, info, legacy_members
 from amparo.parse.whatsapp_message import Losses, invite, leads, preview
 from amparo.parse.whatsapp_people import Book, People, hashed
@@ -111,17 +111,19 @@ class _Messages:
         chat = people.chat(text(address))
         sender = people.account(text(who)) if who else ""
         system = status == SYSTEM_STATUS
-        from_owner, kind = mine == 1, whole(code)
+        from_owner = None if mine is None else mine == 1
+        kind = whole(code)
         server = sent = losses.time(stamp)
         if system:
             server = None
         elif from_owner:
             sender, server = people.owner, from_unix(receipt)
+        elif from_owner is None:
+            server = None
         elif not sender:
             sender = chat.other
         yield from people.fresh()
         body = losses.text(line) or losses.text(caption)
-        form = FORMS.get(kind, f"code:{kind}") if kind is not None else f"code:{text(code)[:40]}"
         message = Message(
             at=self._found.row("messages", rowid),
             thread=chat.id,
@@ -130,7 +132,7 @@ class _Messages:
             from_owner=from_owner,
             sent=sent,
             server=server,
-            form="system" if system else form,
+            form="system" if system else form_of(code),
             text=body,
             reply_to=self._quotes.get(quoted, "") if type(quoted) is int else "",
             forward_score=whole(forwarded) or None,
@@ -140,7 +142,7 @@ class _Messages:
         yield from leads(message.at, message.id, people, body, set())
         if system and chat.form == "group":
             yield from events(
-                message.at, chat.id, whole(action), sender, people.owner, from_owner, (), sent, body[:1000]
+                message.at, chat.id, whole(action), sender, people.owner, bool(from_owner), (), sent, body[:1000]
             )  # fmt: skip
         owner = message.id
         if not system and (digest or mime or kind in _WITH_FILES):

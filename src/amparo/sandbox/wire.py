@@ -41,7 +41,12 @@ MAX_SIDE = 1024
 MAX_TEXT = 300
 """Characters of an error or a warning."""
 OBSERVING = frozenset(
-    {"amparo.model.film", "amparo.model.observations", "amparo.model.quotes"}
+    {
+        "amparo.model.film",
+        "amparo.model.observations",
+        "amparo.model.quotes",
+        "amparo.model.recovery",
+    }
 )
 """Where the kinds are written down that say what was read."""
 KEPT_BY_THE_HOST = frozenset({"exhibit", "seal"})

@@ -22,7 +22,23 @@ from amparo.store.schema import META, METADATA, flat, layout
 Step = Callable[[Backend, Connection], None]
 
 
-STEPS: tuple[Step, ...] = ()
+def _direction_may_be_unknown(backend: Backend, connection: Connection) -> None:
+    """``message.from_owner`` may be absent from now on."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ALTER TABLE message ALTER COLUMN from_owner DROP NOT NULL")
+        return
+    # As https://www.sqlite.org/lang_altertable.html says for constraints that are taken off.
+    (version,) = connection.exec_driver_sql("PRAGMA schema_version").one()
+    connection.exec_driver_sql("PRAGMA writable_schema=ON")
+    connection.exec_driver_sql(
+        "UPDATE sqlite_master SET sql = replace(sql, 'from_owner BOOLEAN NOT NULL',"
+        " 'from_owner BOOLEAN') WHERE type = 'table' AND name = 'message'"
+    )
+    connection.exec_driver_sql(f"PRAGMA schema_version={version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema=OFF")
+
+
+STEPS: tuple[Step, ...] = (_direction_may_be_unknown,)
 """Step ``n`` takes a case of version ``n`` to ``n + 1``. Add at the end; never change an old one."""
 
 

@@ -71,6 +71,7 @@ TALLIES: dict[str, tuple[str, ...]] = {
     "message": ("at_exhibit", "thread"),
     "posting": ("thread", "account"),
     "problem": ("stage",),
+    "recovered_row": ("at_method",),
 }
 """What is counted besides the total of each kind and the rows of each maker."""
 
@@ -84,6 +85,7 @@ SEARCHED: dict[str, tuple[str, ...]] = {
     "attachment": ("caption", "name", "path"),
     "file": ("path",),
     "quote": ("text",),
+    "recovered_row": ("text",),
 }
 """Text that can be searched. The place in this list is stored: add at the end only."""
 
