@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from amparo.evidence import tars, ufdr, zips
 from amparo.evidence.unpack import STORED, Budget, Limits, TooLarge, spread, unpacked
@@ -60,7 +60,7 @@ class Listing:
     exhibit: Id
     seen: Counter[str] = field(default_factory=Counter)
 
-    def file(self, name: bytes, size: int, modified: int | None, **more: str) -> File:
+    def file(self, name: bytes, size: int, modified: int | None, **more: Any) -> File:
         """The entry's record with the next free ordinal of its path."""
         path = path_text(name)
         ordinal = self.seen[path]

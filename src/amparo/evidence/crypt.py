@@ -154,10 +154,9 @@ def aes_keys(key: Key, form: str) -> list[bytes]:
 def _opens(aes: bytes, iv: bytes, first: bytes) -> bool:
     """Whether the first bytes come out as zlib, a zip or a database: wrong keys end here."""
     plain = Cipher(algorithms.AES(aes), modes.GCM(iv)).decryptor().update(first)
-    zipped = (
-        plain[0] & 15 == 8 and plain[0] >> 4 <= 7 and int.from_bytes(plain[:2], "big") % 31 == 0
-    )
-    return bool(zipped) or plain.startswith(_PLAIN)
+    head = int.from_bytes(plain[:2], "big")
+    zipped = len(plain) > 1 and head >> 8 & 15 == 8 and head >> 12 <= 7 and head % 31 == 0
+    return zipped or plain.startswith(_PLAIN)
 
 
 @opener("crypt", version=1, forms=("crypt",))

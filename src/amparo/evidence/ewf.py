@@ -14,6 +14,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from amparo.evidence.blocks import BLOCK, Blocks, Media
 from amparo.kit.plugin import Warn
@@ -123,8 +124,8 @@ class Segments:
         count, base = struct.unpack_from("<I4xQ", head)
         data = self._read(table.piece, table.at + 24, 4 * min(count, _MOST_ENTRIES))
         entries = [n for (n,) in struct.iter_unpack("<I", data[: len(data) // 4 * 4])]
-        places = [base + (entry & 0x7FFFFFFF) for entry in entries]
-        for entry, start, stop in zip(entries, places, [*places[1:], end], strict=True):
+        places = [*(base + (entry & 0x7FFFFFFF) for entry in entries), end]
+        for entry, (start, stop) in zip(entries, pairwise(places), strict=True):
             length = min(stop - start, 2 * self._chunk + 1024)
             packed = self._read(table.piece, start, length) if length > 4 else b""
             yield _fits(packed, bool(entry >> 31), self._chunk)

@@ -57,6 +57,14 @@ def free_ranges(blocks: Blocks) -> Iterator[Range]:
         yield at, blocks.size - at
 
 
+def free_of(blocks: Blocks, volume: Volume) -> list[Range] | None:
+    """Free ranges of one volume, as places on the disk; None where it cannot tell."""
+    try:
+        return list(_of_volume(blocks, volume, min(volume.at + volume.size, blocks.size)))
+    except (ValueError, OSError, RuntimeError, struct.error):
+        return None
+
+
 def _of_volume(blocks: Blocks, volume: Volume, end: int) -> Iterator[Range]:
     """Free ranges of one volume; all of it where its own account cannot be had."""
     if volume.kind in _BITMAP_RECORD:

@@ -8,7 +8,8 @@ the disk, position -1 for zeros) or its record, so that its bytes are found agai
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from amparo.evidence import bitlocker, ewf, luks
@@ -21,14 +22,17 @@ from amparo.evidence.blocks import (
     of_runs,
     source_of_runs,
 )
+from amparo.evidence.free import free_of
 from amparo.evidence.opened import BITLOCKER, LUKS, open_disk
+from amparo.evidence.reuse import Free, left
 from amparo.evidence.signatures import ENCRYPTED, READ
-from amparo.evidence.tsk import Entry, FileSystem
+from amparo.evidence.tsk import MOST_RUNS, Entry, FileSystem
 from amparo.evidence.unpack import Budget, Limits
 from amparo.evidence.volumes import Volume, volumes
 from amparo.kit.found import Found
 from amparo.kit.plugin import Warn, opener
 from amparo.kit.source import Source
+from amparo.model import File
 
 
 class Disk(Source):
@@ -48,7 +52,7 @@ def disk(fds: list[int], locator: str) -> Disk:
     return Disk(open_disk(place, fds), str(place["image"]), fds)
 
 
-@opener("image", version=1, forms=FORMS)
+@opener("image", version=2, forms=FORMS)
 def image(source: Source, found: Found) -> Iterator[Listed]:
     """Files on a disk or card image with their hashes, deleted ones with what is left of them."""
     if not isinstance(source, Disk):
@@ -124,11 +128,25 @@ def _sleuth_kit(
             return {"runs": entry.runs}
         return {"fs": volume.at, "inode": entry.inode, "attribute": entry.attribute}
 
+    deleted: list[Entry] = []
     for thing in system.entries():
         if isinstance(thing, Warn):
             yield Warn(f"{where}: {thing.reason}")
+        elif thing.deleted:
+            deleted.append(thing)
         else:
             yield from _take(thing, chunks, place, source.form, volume.name, listing, budget)
+            yield from _slack(thing, source, volume.name, listing)
+    ranges = free_of(source.blocks, volume) if deleted else None
+    free = None if ranges is None else Free(ranges)
+    for found in left(deleted, free):
+        says = {"method": found.method, "confidence": found.confidence}
+        for record in _take(
+            found.entry, chunks, place, source.form, volume.name, listing, budget, says
+        ):
+            yield record
+            if found.reason and isinstance(record, File):
+                yield listing.problem(record, found.reason)
     if system.names_only:
         yield Warn(
             f"{where}: of {system.names_only} deleted entries only the name or record is left"
@@ -166,8 +184,9 @@ def _take(
     prefix: str,
     listing: Listing,
     budget: Budget,
+    says: Mapping[str, object] = MappingProxyType({}),
 ) -> Iterator[Listed]:
-    """The records of one entry; its bytes are hashed where it has any."""
+    """The records of one entry; its bytes are hashed where it has any. ``says`` is of a deleted one."""
     name = f"{prefix}/".encode() + entry.path if prefix else entry.path
     where: dict[str, object] = {"image": form, "inode": entry.inode}
     if entry.local:
@@ -182,11 +201,12 @@ def _take(
             entry="symlink",
             state=state,
             locator=json.dumps(where),
+            **says,
         )
         return
     if entry.attribute is None or entry.note:
         file = listing.file(
-            name, entry.size, entry.modified, state=state, locator=json.dumps(where)
+            name, entry.size, entry.modified, state=state, locator=json.dumps(where), **says
         )
         yield file
         if entry.note and not entry.deleted:
@@ -197,7 +217,7 @@ def _take(
     content = taken.content
     if content is None:
         file = listing.file(
-            name, entry.size, entry.modified, state=state, locator=json.dumps(where)
+            name, entry.size, entry.modified, state=state, locator=json.dumps(where), **says
         )
         yield file
         yield listing.problem(file, taken.trouble)
@@ -210,6 +230,7 @@ def _take(
         state=state,
         content=content.id,
         locator=json.dumps(where),
+        **says,
     )
     yield content
     yield file
@@ -217,6 +238,32 @@ def _take(
         yield listing.problem(file, f"read up to byte {content.size}: {taken.trouble}")
     elif content.size < entry.size:
         yield listing.problem(file, f"breaks off after {content.size} of {entry.size} bytes")
+
+
+def _slack(entry: Entry, source: Disk, prefix: str, listing: Listing) -> Iterator[Listed]:
+    """What is left of earlier files behind the end of this one, as a file of its own; zeros are nothing."""
+    size = sum(length for _, length in entry.slack)
+    if not size or len(entry.slack) > MOST_RUNS:
+        return
+    try:
+        if not any(any(chunk) for chunk in of_runs(source.blocks, entry.slack, size)):
+            return
+    except ValueError:
+        return
+    taken = take(of_runs(source.blocks, entry.slack, size))
+    if taken.content is None:
+        return
+    name = (f"{prefix}/".encode() if prefix else b"") + entry.path + b"#slack"
+    where = {"image": source.form, "runs": entry.slack, "size": taken.content.size}
+    yield taken.content
+    yield listing.file(
+        name,
+        taken.content.size,
+        None,
+        state="slack",
+        content=taken.content.id,
+        locator=json.dumps(where),
+    )
 
 
 def image_file(fds: list[int], locator: str) -> Source:

@@ -61,9 +61,9 @@ def itunes(source: Source, found: Found) -> Iterator[File | Warn]:
     bag: dict[int, bytes] | None = None
     if plist.get("IsEncrypted"):
         passwords = [c.read(1 << 12) for n, c in source.companions.items() if n != "0"]
-        bag = open_bag(bytes(plist["BackupKeyBag"]), passwords)
+        bag = open_bag(_bytes(plist, "BackupKeyBag"), passwords)
         if source.stream().read(len(MAGIC)) != MAGIC:
-            source = Source.of_bytes(_manifest(source, bytes(plist["ManifestKey"]), bag))
+            source = Source.of_bytes(_manifest(source, _bytes(plist, "ManifestKey"), bag))
     database = Database(source)
     nameless = 0
     for _, id_, domain, path, flags, blob in database.rows(
@@ -87,6 +87,14 @@ def _dictionary(data: bytes) -> dict[str, Any]:
         raise ValueError(f"{PLIST} is damaged: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(f"{PLIST} is no dictionary")
+    return value
+
+
+def _bytes(plist: dict[str, Any], key: str) -> bytes:
+    """A value of the property list that is bytes. Raises ValueError."""
+    value = plist.get(key)
+    if not isinstance(value, bytes):
+        raise ValueError(f"{PLIST} is damaged: its {key} is missing")
     return value
 
 
@@ -155,7 +163,7 @@ def open_bag(data: bytes, passwords: list[bytes]) -> dict[int, bytes]:
     head: dict[bytes, bytes] = {}
     classes: list[_Class] = []
     for tag, value in _tags(data):
-        if tag == b"CLAS":
+        if classes and tag == b"CLAS":
             classes[-1].number = int.from_bytes(value, "big")
         elif tag == b"UUID" and b"UUID" in head:
             classes.append(_Class())

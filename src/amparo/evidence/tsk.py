@@ -28,13 +28,15 @@ _DATA = {int(pytsk3.TSK_FS_ATTR_TYPE_DEFAULT), int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_
 _HFS_DATA = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA)
 _NTFS_NAME = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_FNAME)
 _HFS_FORK = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC)
-_IN_USE, _NONRESIDENT, _COMPRESSED, _ENCRYPTED = 1, 2, 8, 16  # TSK_FS_ATTR_FLAG_ENUM
+_NONRESIDENT, _ENCRYPTED, _COMPRESSED = 2, 16, 32  # TSK_FS_ATTR_FLAG_ENUM
 _ALLOCATED, _UNALLOCATED = 1, 2  # TSK_FS_NAME_FLAG_ENUM, TSK_FS_META_FLAG_ENUM
 _FILLER, _SPARSE = 1, 2  # TSK_FS_ATTR_RUN_FLAG_ENUM
 _REGULAR, _FOLDER, _LINK = 1, 2, 6  # TSK_FS_META_TYPE_ENUM
 _VIRTUAL, _VIRTUAL_FOLDER = 10, 11
 _BY_RECORD = ("NTFS", "ISO 9660")
 """Here a run says less than the record: bytes never written (NTFS), gaps between extents (ISO)."""
+_CHAINED = ("FAT", "exFAT")
+"""Here a deleted entry says where its first cluster is; the others are taken to follow it."""
 _ERRORS = (OSError, RuntimeError)
 """What pytsk3 raises over damage, the second where our own reading failed beneath it."""
 _ORPHANS = b"$OrphanFiles"
@@ -66,6 +68,25 @@ class Entry:
     """Of a symbolic link."""
     links: int = 1
     note: str = ""
+    extents: tuple[Run, ...] = ()
+    """Where the bytes lie as far as known, also where ``runs`` is None; () when inside the record."""
+    slack: tuple[Run, ...] = ()
+    """What is allocated to it behind its end."""
+    guessed: bool = False
+    """The extents are a guess from the first one and the size."""
+    plain: bool = True
+    """Whether the extents hold the bytes as they are, not compressed or encrypted."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where one attribute lies."""
+
+    runs: list[Run] | None
+    stored: int
+    extents: tuple[Run, ...] = ()
+    slack: tuple[Run, ...] = ()
+    plain: bool = True
 
 
 @dataclass
@@ -256,11 +277,12 @@ class FileSystem:
             size = int(info.size)
             if size < 0:
                 continue
-            runs, stored = self._runs(attribute, size)
+            lies = self._layout(attribute, size)
             note = "encrypted by the file system" if int(info.flags) & _ENCRYPTED else ""
             yield Entry(
-                full, size, when, local, deleted, inode, (type_, int(info.id)), runs, stored,
-                None, links, note,
+                full, size, when, local, deleted, inode, (type_, int(info.id)), lies.runs, lies.stored,
+                None, links, note, lies.extents, () if deleted else lies.slack,
+                deleted and self.volume.kind in _CHAINED and size > self._block, lies.plain,
             )  # fmt: skip
         if not found:
             size = int(meta.size)
@@ -280,12 +302,13 @@ class FileSystem:
             return None, time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
         return seconds * 1000 + int(meta.mtime_nano) // 1_000_000, ""
 
-    def _runs(self, attribute: Any, size: int) -> tuple[list[Run] | None, int]:
+    def _layout(self, attribute: Any, size: int) -> _Layout:
         """Runs in bytes of the disk, and how many bytes of it they take."""
         if not int(attribute.info.flags) & _NONRESIDENT:
-            return None, size
-        whole = not int(attribute.info.flags) & (_COMPRESSED | _ENCRYPTED)
+            return _Layout(None, size)
+        plain = whole = not int(attribute.info.flags) & (_COMPRESSED | _ENCRYPTED)
         runs: list[Run] = []
+        slack: list[Run] = []
         covered = stored = 0
         for run in attribute:
             length = int(run.len) * self._block
@@ -297,6 +320,9 @@ class FileSystem:
             else:
                 at = self.volume.at + int(run.addr) * self._block
                 stored += length
+                used = min(length, max(0, size - covered))
+                if plain and used < length:
+                    slack.append((at + used, length - used))
             length = min(length, max(0, size - covered))
             covered += length
             if length <= 0:
@@ -308,7 +334,8 @@ class FileSystem:
                 runs.append((at, length))
         if self.volume.kind in _BY_RECORD or len(runs) > MOST_RUNS or covered < size:
             whole = False
-        return (runs if whole else None), stored
+        known = tuple(run for run in runs if run[0] >= 0)
+        return _Layout(runs if whole else None, stored, known, tuple(slack), plain)
 
     def chunks(self, inode: int, attribute: tuple[int, int], size: int) -> Iterator[bytes]:
         """A file's bytes by its record, in blocks of up to 1 MiB. Raises ValueError."""

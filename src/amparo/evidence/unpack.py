@@ -122,7 +122,10 @@ def _lzma(start: bytes) -> tuple[Decompressor, int]:
     chain = [
         {"id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb, "dict_size": max(dictionary, 4096)}
     ]
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain), 9
+    try:
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain), 9
+    except lzma.LZMAError as error:
+        raise ValueError(f"damaged LZMA header: {error}") from error
 
 
 def unpacked(stream: BinaryIO, at: int, packed: int, method: int) -> Iterator[bytes]:

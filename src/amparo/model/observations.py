@@ -56,6 +56,8 @@ class File(Record):
     ordinal: int = 0
     """Counts entries of the same path inside one archive."""
     state: str = "live"
+    """``live``, ``deleted``, ``slack`` (behind the end of another file, in its blocks), ``embedded`` (inside
+    another file, by its own account) or ``carved``."""
     entry: str = "file"
     """``file`` or ``symlink`` (noted, never followed)."""
     size: int
@@ -63,6 +65,13 @@ class File(Record):
     content: Id = ""
     locator: str = ""
     """How the opener finds the bytes again (JSON); private to the opener."""
+    method: str = ""
+    """How one that was deleted is found: ``record`` says where its bytes lie, ``contiguous`` is a guess from
+    the first cluster and the size, of ``name`` nothing but the name is left. How one that was brought up
+    was found: ``contiguous``, ``closed_up``, ``joined``, ``photorec``, ``live row`` …"""
+    confidence: float | None = None
+    """Of one deleted or carved, 0 to 1: that these are its own bytes and all of them. Assigned, not
+    calibrated; None where nobody doubts or nothing can be said."""
 
 
 @kind("content", "sha256")
