@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from amparo.fingerprint.image import decode
+from amparo.fingerprint.decode import decode
 from amparo.fingerprint.pdq import FORMS, dihedral, pdq, shrunk
 from amparo.fingerprint.pixels import rgb
 

@@ -61,13 +61,13 @@ def read(block: bytes, content: Id) -> Metadata:
     if struct.unpack_from(order + "H", block, 2)[0] != 42:
         found.doubts.append("EXIF: not the usual form of TIFF, not read")
         return found
-    main = _directory(block, order, struct.unpack_from(order + "L", block, 4)[0])
+    main = directory(block, order, struct.unpack_from(order + "L", block, 4)[0])
     if main is None:
         found.doubts.append("EXIF: damaged, its directory lies outside it")
         return found
     inner = _pointed(block, order, main, _EXIF_POINTER, "EXIF", found.doubts)
     gps = _pointed(block, order, main, _GPS_POINTER, "GPS", found.doubts)
-    turned = _number(main.get(_ORIENTATION))
+    turned = whole_number(main.get(_ORIENTATION))
     if turned is not None and 1 <= turned <= 8:
         found.orientation = turned
     elif turned:
@@ -81,7 +81,7 @@ def read(block: bytes, content: Id) -> Metadata:
     return found
 
 
-def _directory(block: bytes, order: str, offset: int) -> Tags | None:
+def directory(block: bytes, order: str, offset: int) -> Tags | None:
     """Tags of one directory with values that lie inside the block; None where there is no directory."""
     if not 8 <= offset <= len(block) - 2:
         return None
@@ -113,15 +113,16 @@ def _values(raw: bytes, order: str, form: int, number: int) -> Values:
 def _pointed(block: bytes, order: str, main: Tags, tag: int, name: str, doubts: list[str]) -> Tags:
     if tag not in main:
         return {}
-    offset = _number(main[tag])
-    tags = None if offset is None else _directory(block, order, offset)
+    offset = whole_number(main[tag])
+    tags = None if offset is None else directory(block, order, offset)
     if tags is None:
         doubts.append(f"{name}: its directory is damaged")
         return {}
     return tags
 
 
-def _number(values: Values | None) -> int | None:
+def whole_number(values: Values | None) -> int | None:
+    """The first of the whole numbers of a tag; None where it has none."""
     if isinstance(values, list) and values and isinstance(values[0], int):
         return values[0]
     return None

@@ -18,6 +18,19 @@ UPRIGHT = {
 """What turns a picture of this EXIF orientation upright."""
 
 
+class Refused(ValueError):
+    """Not even tried."""
+
+
+def check(size: tuple[int, int], most: int) -> None:
+    """Raises Refused when a picture states no pixels or more than ``most``."""
+    width, height = size
+    if width < 1 or height < 1:
+        raise Refused(f"states {width} x {height} pixels")
+    if width * height > most:
+        raise Refused(f"states {width} x {height} pixels, more than are decoded")
+
+
 def rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB of a picture of any mode.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from amparo.fingerprint import exif
 from amparo.fingerprint.blocks import exif_block
-from amparo.fingerprint.image import LARGEST, decode
+from amparo.fingerprint.decode import LARGEST, decode
 from amparo.fingerprint.pixels import UPRIGHT, thumbnail
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
@@ -21,8 +21,11 @@ def view(source: Source, found: Found) -> Iterator[Thumb]:
     data = source.read(LARGEST)
     mime = sniff(data[:HEAD], len(data))
     block = exif_block(data, mime)
-    orientation = exif.read(block, found.content).orientation if block else 1
-    seen = thumbnail(decode(data, mime, SIDE).image, SIDE)
+    decoded = decode(data, mime, SIDE)
+    orientation = decoded.orientation
+    if orientation is None:
+        orientation = exif.read(block, found.content).orientation if block else 1
+    seen = thumbnail(decoded.image, SIDE)
     if orientation in UPRIGHT:
         seen = seen.transpose(UPRIGHT[orientation])
     yield Thumb(found.content, seen.width, seen.height, seen.tobytes())
