@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from amparo.cli import main
-from amparo.match.known import compile_set
+from amparo.match.sets import compile_set
 from amparo.model import AccountName, At, Exhibit, Problem, Seal
 from amparo.store import Case
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from amparo.match.entries import Reading, Stated, algorithm_of, as_text, truth, value_of
-from amparo.match.known import KnownFile, compile_set, known, remove_set
+from amparo.match.known import known
+from amparo.match.sets import KnownFile, Terms, compile_set, remove_set
 from amparo.match.sorting import Sorter
 from amparo.match.vics import moment, read_vics, scheme_of
-from amparo.model import Content, KnownMatch, KnownSet, Record
+from amparo.model import Content, KnownDispute, KnownMatch, KnownSet, Record
 
 V2 = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Media"
 V13 = "http://github.com/ICMEC/ProjectVic/DataModels/1.3.xml#Media"
@@ -58,7 +59,7 @@ def content(text: str, mime: str = "image/jpeg") -> Content:
 def make(tmp: Path, data: bytes | str, use: str = "alert") -> tuple[KnownFile, list[str]]:
     file = tmp / "list"
     file.write_bytes(data.encode() if isinstance(data, str) else data)
-    record, problems = compile_set(file, tmp / "derived", "Test list", use, "a partner")
+    record, problems = compile_set(file, tmp / "derived", "Test list", use, Terms("a partner"))
     return KnownFile.open(tmp / "derived", record.id), problems
 
 
@@ -430,7 +431,7 @@ def test_a_damaged_set_is_named_not_trusted(tmp_path: Path) -> None:
 
 
 def test_lookup_is_exact_on_the_whole_digest(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("amparo.match.known._WINDOW", 7)
+    monkeypatch.setattr("amparo.match.layer._WINDOW", 7)
     base = bytes(range(15))
     listed = [base + bytes([i]) for i in range(0, 256, 2)] + [bytes(16), b"\xff" * 16]
     file, _ = make(tmp_path, "\n".join(d.hex() for d in listed))
@@ -496,7 +497,12 @@ def test_every_content_is_looked_up_in_every_set(tmp_path: Path) -> None:
     a, b, c = content("a"), content("b"), content("c")
     nothing = Content(sha256=h("sha256", "b")[::-1], sha1="", md5=h("md5", "a"), size=0, mime="x")
     view = Rows(a, b, c, nothing, alert.record, ignore.record)
-    got = sorted((m.content, m.use, m.algorithm, m.scheme, m.code) for m in known(view, derived))
+    every = list(known(view, derived))
+    got = sorted(
+        (m.content, m.use, m.algorithm, m.scheme, m.code)
+        for m in every
+        if isinstance(m, KnownMatch)
+    )
     assert got == sorted(
         [
             (a.id, "alert", "md5", "VICS 2.0/US", "1"),
@@ -505,7 +511,10 @@ def test_every_content_is_looked_up_in_every_set(tmp_path: Path) -> None:
             (b.id, "ignore", "sha256", "", ""),
         ]
     )
-    assert all(isinstance(m, KnownMatch) for m in known(view, derived))
+    (dispute,) = (d for d in every if isinstance(d, KnownDispute))
+    assert dispute.content == a.id
+    assert dispute.between == tuple(sorted({alert.record.id, ignore.record.id}))
+    assert dispute.reasons == ("alert by Test list, ignored by Test list",)
 
 
 @pytest.mark.parametrize(
@@ -523,7 +532,10 @@ def test_of_two_categories_the_graver_counts(
     media = [{"MD5": h("md5", "a"), "Category": c} for c in codes]
     file, _ = make(tmp_path, vics(*media), use)
     view = Rows(content("a"), file.record)
-    assert [m.use for m in known(view, tmp_path / "derived")] == [want]
+    every = list(known(view, tmp_path / "derived"))
+    assert [m.use for m in every if isinstance(m, KnownMatch)] == [want]
+    disputes = [d.reasons for d in every if isinstance(d, KnownDispute)]
+    assert disputes == []  # 0 and 5 do not contradict a grade: they say that nobody graded
 
 
 def test_a_set_that_is_not_compiled_is_an_error_that_names_it(tmp_path: Path) -> None:

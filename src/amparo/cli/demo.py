@@ -54,7 +54,7 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def _take_in(case: Case, operation: Path, show: object) -> None:
-    from amparo.match.known import compile_set
+    from amparo.match.sets import Terms, compile_set
     from amparo.run.intake import add_exhibit
     from amparo.run.progress import Progress
 
@@ -72,7 +72,7 @@ def _take_in(case: Case, operation: Path, show: object) -> None:
         )
     for name, use in (("benign-ignore.txt", "ignore"), ("alert-vics.json", "alert")):
         source = operation / "known" / name
-        made, _ = compile_set(source, case.derived, source.stem, use, "replay")
+        made, _ = compile_set(source, case.derived, source.stem, use, Terms("replay"))
         case.store.put([made])
 
 

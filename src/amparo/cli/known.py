@@ -1,44 +1,32 @@
-"""Known-hash sets of a case: add, list, remove."""
+"""Known-hash sets of a case: add, update, list, remove."""
 
 from __future__ import annotations
 
 import argparse
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from amparo.cli.case import opened
 from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, table
 
+if TYPE_CHECKING:
+    from amparo.store import Case
+
 
 def known(args: argparse.Namespace) -> int:
     """Known-hash sets: alert or ignore."""
-    from amparo.match.known import compile_set, drop_unlisted, remove_set
+    from amparo.match.sets import drop_unlisted, remove_set
+    from amparo.match.terms import expired
     from amparo.model import KnownSet
     from amparo.run.writer import person_action
 
     with opened(args.case, write=args.do != "list") as case:
-        if args.do == "add":
-            if not args.use or not args.what:
-                raise Refused("known add needs a FILE and --use alert or --use ignore")
-            path = Path(args.what)
-            if path.exists() and not path.is_file():
-                raise Refused(f"{path}: not a file")
+        if args.do != "list":
             drop_unlisted(case.derived, {s.id for s in case.store.each(KnownSet)})
-            try:
-                made, problems = compile_set(
-                    path, case.derived, args.name or path.stem, args.use, args.origin
-                )
-            except (ValueError, OSError) as error:
-                raise Refused(f"{path}: {error}") from error
-            action = person_action("known/add", (made.id,), purpose=args.origin)
-            case.store.finish(action, [made], done=(), maker="")
-            lines = [
-                f"{safe(made.name)}: {made.hashes:,} hashes of {made.entries:,} entries, {made.use}"
-                + (f"; {made.unmatched:,} stored, not matched" if made.unmatched else ""),
-                *(f"  {safe(p)}" for p in problems),
-            ]
-            answer(args.json, {"set": describe_set(made), "problems": problems}, lines)
-            return PROBLEMS if problems else DONE
+        if args.do in ("add", "update"):
+            return _take(case, args)
         sets = sorted(case.store.each(KnownSet), key=lambda s: s.name)
         if args.do == "remove":
             gone = [s for s in sets if args.what in (s.name, s.id)]
@@ -51,15 +39,88 @@ def known(args: argparse.Namespace) -> int:
             answer(args.json, {"removed": [s.name for s in gone]}, [f"Removed {args.what}"])
             return DONE
         rows: list[tuple[object, ...]] = [
-            (s.name, s.use, s.scheme, s.entries, s.hashes, s.unmatched) for s in sets
+            (
+                s.name,
+                s.use + (", expired: not used" if expired(s) else ""),
+                s.scheme,
+                s.entries,
+                s.hashes,
+                s.unmatched,
+                s.origin,
+                s.licence,
+                day(s.expires) if s.expires is not None else "",
+            )
+            for s in sets
         ]
-        head = ("name", "use", "scheme", "entries", "hashes", "not matched")
+        head = (
+            "name", "use", "scheme", "entries", "hashes", "not matched", "origin", "licence", "expires",
+        )  # fmt: skip
         answer(
             args.json,
             {"sets": [describe_set(s) for s in sets]},
             table(rows, head) if rows else ["No known sets."],
         )
         return DONE
+
+
+def _take(case: Case, args: argparse.Namespace) -> int:
+    """Add a list, or put a change on top of one that is there."""
+    from amparo.match.sets import Terms, compile_set, latest_of, remove_set, update_set
+    from amparo.model import KnownSet
+    from amparo.run.writer import person_action
+
+    path = Path(args.what)
+    if (
+        not args.what
+        or (args.do == "add" and not args.use)
+        or (args.do == "update" and not args.name)
+    ):
+        raise Refused(
+            "known add needs a FILE and --use alert or --use ignore; known update a FILE and --name"
+        )
+    there = {s.id: s for s in case.store.each(KnownSet)}
+    old = [s for s in there.values() if args.name in (s.name, s.id)] if args.do == "update" else []
+    if args.do == "update" and not old:
+        raise Refused(f"no known set {args.name!r} in this case")
+    try:
+        if old:
+            latest = latest_of(case.derived, old)
+            if latest is None:
+                raise Refused(f"several known sets are called {args.name!r}: name one by its id")
+            made, problems = update_set(path, case.derived, latest)
+        else:
+            terms = Terms(args.origin, args.licence, args.expires)
+            made, problems = compile_set(
+                path, case.derived, args.name or path.stem, args.use, terms
+            )
+    except (ValueError, OSError) as error:
+        raise Refused(f"{path}: {error}") from error
+    replaced = [s for s in old if s.id != made.id]
+    action = person_action(
+        f"known/{args.do}", (made.id, *(s.id for s in replaced)), purpose=args.origin
+    )
+    case.store.finish(action, [made], done=(), maker="")
+    for one in replaced:
+        case.store.remove(KnownSet, [one.id], person_action("known/remove", (one.id,)))
+        with suppress(FileNotFoundError):
+            remove_set(case.derived, one.id)
+    lines = [
+        f"{safe(made.name)}: {made.hashes:,} hashes of {made.entries:,} entries, {made.use}"
+        + (f"; {made.unmatched:,} stored, not matched" if made.unmatched else ""),
+        *(f"  {safe(p)}" for p in problems),
+    ]
+    answer(args.json, {"set": describe_set(made), "problems": problems}, lines)
+    return PROBLEMS if problems else DONE
+
+
+def day(moment: int) -> str:
+    """A date of UTC milliseconds."""
+    return datetime.fromtimestamp(moment / 1000, UTC).date().isoformat()
+
+
+def end_of(text: str) -> int:
+    """The last millisecond of a day written 2027-12-31; ValueError for anything else."""
+    return int(datetime.fromisoformat(f"{text}T23:59:59.999+00:00").timestamp() * 1000)
 
 
 def describe_set(one: object) -> dict[str, object]:

@@ -111,11 +111,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--sibling", type=Path, help="a database of the same application to learn from")
 
     p = verb("known")
-    p.add_argument("do", choices=["add", "list", "remove"])
-    p.add_argument("what", nargs="?", default="", help="add: the list's file; remove: its name")
-    p.add_argument("--name", default="", help="name of the set (default: the file's)")
+    p.add_argument("do", choices=["add", "update", "list", "remove"])
+    p.add_argument(
+        "what",
+        nargs="?",
+        default="",
+        help="add, update: a file, or a folder of pages; remove: a name",
+    )
+    p.add_argument("--name", default="", help="name of the set (add: default the file's)")
     p.add_argument("--use", choices=["alert", "ignore"], help="what a match means (add)")
     p.add_argument("--origin", default="", help="who supplied the list")
+    p.add_argument("--licence", default="", help="on what terms it may be used")
+    p.add_argument("--expires", type=_day, help="last day on which it may be used, 2027-12-31")
 
     p = verb("find")
     what = p.add_mutually_exclusive_group(required=True)
@@ -139,6 +146,15 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError("a whole number from 1 to 1,000,000")
     return int(text)
+
+
+def _day(text: str) -> int:
+    from amparo.cli.known import end_of
+
+    try:
+        return end_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a day such as 2027-12-31") from None
 
 
 def _port(text: str) -> int:

@@ -50,6 +50,23 @@ class Entry(NamedTuple):
 
     digests: tuple[tuple[str, bytes], ...]
     stated: Stated = Stated()
+    name: bytes = b""
+    """The list's own name of the entry (:func:`amparo.match.names.name_of`), where it has one."""
+
+
+class Bulk(NamedTuple):
+    """Many entries that state one thing: digests of each algorithm one behind the other."""
+
+    digests: tuple[tuple[str, bytes], ...]
+    entries: int
+    stated: Stated = Stated()
+
+
+class Gone(NamedTuple):
+    """Digests an update takes out of its list, or the name of an entry that goes with all its own."""
+
+    digests: tuple[tuple[str, bytes], ...]
+    name: bytes = b""
 
 
 class Reading:
@@ -63,7 +80,9 @@ class Reading:
     def __init__(self) -> None:
         self.scheme = ""
         self.entries = 0
+        self.gone = 0
         self.malformed = 0
+        self.lines_read = 0
         self.updated: int | None = None
         """Latest date an entry gives for itself, UTC milliseconds."""
         self._told: dict[str, list[str]] = {}

@@ -8,8 +8,11 @@ import io
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
 from amparo.match.entries import (
     BY_DIGITS,
+    Bulk,
     Entry,
     Reading,
     Stated,
@@ -22,13 +25,15 @@ _COMMENT = (b"#", b"//", b";", b"%")
 _LONGEST = 1 << 16
 _PATIENCE = 10_000
 """Lines without any hash after which a file is held to be no list."""
+_FEWEST = 64
+"""Lines worth taking at once, and lines taken singly after that could not be done."""
 _SEPARATORS = (",", ";", "\t", "|")
 _HASH = re.compile(
     r"""[ ]*["']?([0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})["']?(?=[\s,;|]|$)[ ]*([,;|\t]?)"""
 )
 
 
-def read_text(stream: io.BufferedReader, reading: Reading) -> Iterator[Entry]:
+def read_text(stream: io.BufferedReader, reading: Reading) -> Iterator[Entry | Bulk]:
     """Every line of a list of hashes; memory stays flat.
 
     A first line that names a hash column makes it a table (``MD5;SHA1;PhotoDNA;...``). Otherwise each
@@ -40,6 +45,7 @@ def read_text(stream: io.BufferedReader, reading: Reading) -> Iterator[Entry]:
         raise ValueError("not a hash list: binary data")
     lines = _lines(stream, reading)
     first = True
+    patience = 0
     for number, line in lines:
         line = line.strip()
         if not line or line.startswith(_COMMENT):
@@ -53,13 +59,43 @@ def read_text(stream: io.BufferedReader, reading: Reading) -> Iterator[Entry]:
             yield entry
         else:
             _useless(reading, number, "no MD5, SHA-1 or SHA-256")
+        patience = max(0, patience - 1)
+        while not patience:
+            bulk = _bulk(stream)
+            if bulk is None:
+                patience = _FEWEST
+                break
+            reading.lines_read += bulk.entries
+            yield bulk
+
+
+def _bulk(stream: io.BufferedReader) -> Bulk | None:
+    """The lines that lie ready when all of them are bare hashes of one length, in a few calls."""
+    ready = stream.peek(1 << 18)
+    length = ready.find(b"\n") + 1
+    end = b"\r\n" if ready[length - 2 : length] == b"\r\n" else b"\n"
+    algorithm = BY_DIGITS.get(length - len(end), "")
+    many = len(ready) // length if algorithm else 0
+    if many < _FEWEST:
+        return None
+    rows = np.frombuffer(ready, np.uint8, many * length).reshape(many, length)
+    if not (rows[:, -len(end) :] == np.frombuffer(end, np.uint8)).all():
+        return None
+    try:
+        digests = bytes.fromhex(ready[: many * length].decode("ascii"))
+    except ValueError:
+        return None
+    if len(digests) != many * (length - len(end)) // 2:
+        return None  # blanks within a line
+    stream.read(many * length)
+    return Bulk(((algorithm, digests),), many)
 
 
 def _lines(stream: io.BufferedReader, reading: Reading) -> Iterator[tuple[int, bytes]]:
     """Numbered lines; one longer than 64 KiB is told and left out."""
-    number = 0
     while line := stream.readline(_LONGEST):
-        number += 1
+        reading.lines_read += 1
+        number = reading.lines_read
         if len(line) == _LONGEST and not line.endswith(b"\n"):
             while (more := stream.readline(_LONGEST)) and not more.endswith(b"\n"):
                 pass

@@ -40,6 +40,13 @@ class Sorter:
         if len(self._codes) >= self._most:
             self._spill()
 
+    def add_many(self, digests: bytes, code: int) -> None:
+        """Digests one behind the other, all with one code."""
+        self._digests += digests
+        self._codes.frombytes(array("H", [code]).tobytes() * (len(digests) // self.width))
+        if len(self._codes) >= self._most:
+            self._spill()
+
     def _spill(self) -> None:
         keys = np.frombuffer(bytes(self._digests), dtype=f"S{self.width}")
         codes = np.array(self._codes, dtype=np.uint16)
@@ -61,24 +68,19 @@ class Sorter:
         """
         if self._codes:
             self._spill()
-        runs = [
-            (
-                np.memmap(keys, dtype=f"S{self.width}", mode="r"),
-                np.memmap(codes, dtype=np.uint16, mode="r"),
-            )
-            for keys, codes in self._runs
-        ]
-        at = [0] * len(runs)
-        step = max(1, block // max(1, len(runs)))
-        while active := [i for i, run in enumerate(runs) if at[i] < len(run[0])]:
+        ends = [paths[1].stat().st_size // 2 for paths in self._runs]
+        at = [0] * len(ends)
+        step = max(1, block // max(1, len(ends)))
+        while active := [i for i, end in enumerate(ends) if at[i] < end]:
             # everything up to the least of the blocks' last digests is in reach of this round
-            last = min(bytes(runs[i][0][min(at[i] + step, len(runs[i][0])) - 1]) for i in active)
+            runs = {i: np.memmap(self._runs[i][0], f"S{self.width}", "r") for i in active}
+            ends_of_step = (runs[i][min(at[i] + step, ends[i]) - 1] for i in active)
+            last = np.bytes_(min(bytes(key).ljust(self.width, b"\0") for key in ends_of_step))
             parts = []
-            for i in active:
-                keys, codes = runs[i]
-                end = at[i] + int(np.searchsorted(keys[at[i] :], np.bytes_(last), side="right"))
-                parts.append((keys[at[i] : end], codes[at[i] : end]))
-                at[i] = end
+            for i, run in runs.items():
+                count = int(np.searchsorted(run[at[i] :], last, side="right"))
+                parts.append(self._part(i, at[i], count))
+                at[i] += count
             together = _in_order(
                 np.concatenate([keys for keys, _ in parts]),
                 np.concatenate([codes for _, codes in parts]),
@@ -89,13 +91,39 @@ class Sorter:
             codes_path.unlink()
         self._runs = []
 
+    def _part(self, run: int, at: int, count: int) -> tuple[Keys, Codes]:
+        """A stretch of a run, read rather than mapped: pages of a map would count as our memory."""
+        keys, codes = self._runs[run]
+        return (
+            np.fromfile(keys, dtype=f"S{self.width}", count=count, offset=at * self.width),
+            np.fromfile(codes, dtype=np.uint16, count=count, offset=at * 2),
+        )
+
+
+def leading(keys: Keys) -> NDArray[np.uint64]:
+    """The first eight bytes of each digest as a number: orders digests but for the rarest ties."""
+    width = keys.dtype.itemsize
+    rows = np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), width)
+    head = np.zeros((len(keys), 8), np.uint8)
+    head[:, : min(width, 8)] = rows[:, :8]
+    return head.view(">u8").ravel().astype(np.uint64)
+
 
 def _in_order(keys: Keys, codes: Codes) -> tuple[Keys, Codes]:
-    """Distinct (digest, code) pairs, ascending."""
-    order = np.lexsort((codes, keys))
-    keys, codes = keys[order], codes[order]
+    """Distinct (digest, code) pairs, ascending. Numbers sort many times faster than bytes."""
+    head = leading(keys)
+    order = np.argsort(head)
+    head, keys, codes = head[order], keys[order], codes[order]
+    tied = np.zeros(len(keys) + 1, dtype=bool)
+    tied[1:-1] = head[1:] == head[:-1]
+    rows = np.flatnonzero(tied[1:] | tied[:-1])
+    if not len(rows):
+        return keys, codes
+    inside = rows[np.lexsort((codes[rows], keys[rows]))]
+    keys[rows], codes[rows] = keys[inside], codes[inside]
     new = np.ones(len(keys), dtype=bool)
-    new[1:] = (keys[1:] != keys[:-1]) | (codes[1:] != codes[:-1])
+    same = rows[1:][rows[1:] - rows[:-1] == 1]
+    new[same] = (keys[same] != keys[same - 1]) | (codes[same] != codes[same - 1])
     return keys[new], codes[new]
 
 

@@ -43,6 +43,10 @@ class KnownSet(Record):
     hashes: int = 0
     unmatched: int = 0
     """Values stored but not comparable here (PhotoDNA)."""
+    licence: str = ""
+    """On what terms it may be used, as supplied."""
+    expires: int | None = None
+    """UTC milliseconds after which it may not be used any more."""
 
 
 @kind("known_match", "content", "known_set", "algorithm")
@@ -58,6 +62,21 @@ class KnownMatch(Record):
     scheme: str = ""
     code: str = ""
     """Category code under ``scheme``; "" where the list gives none."""
+    victim_identified: bool | None = None
+    """What the list says besides; None is "not said", never "no"."""
+    offender_identified: bool | None = None
+    distributed: bool | None = None
+
+
+@kind("known_dispute", "content")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDispute(Record):
+    """Lists contradict each other (or one itself) about a content: a person decides, it is not hidden."""
+
+    content: Id
+    between: tuple[str, ...]
+    """Ids of the sets."""
+    reasons: tuple[str, ...]
 
 
 @kind("stack_member", "content")

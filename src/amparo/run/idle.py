@@ -12,7 +12,9 @@ from pathlib import Path
 
 import amparo
 from amparo.kit.plugin import Spec
-from amparo.model import KINDS
+from amparo.match.terms import out_of_use
+from amparo.model import KINDS, KnownSet
+from amparo.recover import photorec
 from amparo.run import secrets
 from amparo.store import WHOLE, Case
 
@@ -20,7 +22,7 @@ EVERYTHING = Spec("run", "everything", 1, "A run that left nothing to do.", "")
 
 
 def stamp(case: Case) -> str:
-    """Changes with any file of Amparo, any installed plugin, any key given and any row of the case."""
+    """Changes with any file of Amparo, any installed plugin, any key given, any list out of date and any row of the case."""
     digest = hashlib.sha256()
     root = Path(amparo.__file__).parent
     for path in sorted(root.rglob("*.py")):
@@ -29,6 +31,8 @@ def stamp(case: Case) -> str:
     for point in sorted(entry_points(group="amparo.plugins"), key=lambda p: p.name):
         digest.update(f"{point.name} {point.value} {point.dist and point.dist.version}\n".encode())
     digest.update(secrets.stamp(case).encode())
+    digest.update(photorec.stamp().encode() if case.config.photorec else b"")
+    digest.update(" ".join(out_of_use(case.store.each(KnownSet))).encode())
     digest.update(case.store.revision(list(KINDS.values())).encode())
     return digest.hexdigest()
 

@@ -14,19 +14,33 @@ from typing import TypeVar
 
 from amparo.evidence.detect import IMAGES, UNWRAPPED
 from amparo.kit.plugin import Spec, discover
-from amparo.model import Content, Exhibit, File, Preview, Problem, Record, Seal, Structure
+from amparo.match.terms import out_of_use
+from amparo.model import (
+    Content,
+    Exhibit,
+    File,
+    KnownSet,
+    Preview,
+    Problem,
+    Record,
+    Seal,
+    Structure,
+)
+from amparo.recover import photorec
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
 from amparo.store import WHOLE, Case
 
 READING = ("evidence", "fingerprint", "parse", "recover")
-RECOVERY_VERSION = 1
+RECOVERY_VERSION = 2
 """Raised when the recovery engine finds more: every parser's recovered rows are then read again."""
 CONCLUDING = ("match", "link", "network")
 STAGES = READING + CONCLUDING
 LOCKABLE = ("itunes", "ab", *IMAGES)
 """Forms of exhibits that a password may open later."""
+BESIDE = "recover/photorec"
+"""The carver that is a separate program."""
 BATCH = 64
 """Files a cell takes before it is replaced by a fresh one."""
 
@@ -57,7 +71,9 @@ class Plan:
     def __init__(self, case: Case, stage: str = "", only: str = "") -> None:
         if stage and stage not in STAGES:
             raise ValueError(f"no stage {stage!r}: choose from {', '.join(STAGES)}")
-        everything = [*discover(), *recovering(discover())]
+        everything = [*dated(discover()), *recovering(discover())]
+        if not case.config.photorec:
+            everything = [s for s in everything if s.id != BESIDE]
         specs = [s for s in everything if not stage or s.stage == stage]
         if only:
             specs = [s for s in specs if only in (s.name, s.id)]
@@ -68,14 +84,17 @@ class Plan:
         self._store = case.store
         self._exhibits = Exhibits(case)
         self.fingerprints = [s for s in specs if s.stage == "fingerprint"]
-        self.parsers = [s for s in specs if s.stage in ("parse", "recover")]
+        self.beside = next((s for s in specs if s.id == BESIDE), None)
+        """PhotoRec, where the case asks for it."""
+        self.parsers = [s for s in specs if s.stage in ("parse", "recover") and s.id != BESIDE]
         self.derivers = in_order(s for s in specs if s.stage in CONCLUDING)
         self.intake = not only and stage in ("", "evidence")
         self.backups = opener_of("crypt") if self.intake else None
 
     def all(self) -> list[Spec]:
         """Every plugin of this plan, in the order in which it works."""
-        return [*self.fingerprints, *self.parsers, *self.derivers]
+        beside = [self.beside] if self.beside else []
+        return [*self.fingerprints, *self.parsers, *beside, *self.derivers]
 
     def finished(self) -> bool:
         """Whether nothing at all is missing or stale."""
@@ -109,6 +128,8 @@ class Plan:
     def revision(self, spec: Spec) -> str:
         """Changes whenever something this plugin looks at has changed."""
         kinds: tuple[type[Record], ...] = spec.reads
+        if spec is self.beside:
+            return f"{self._store.revision((Exhibit, Seal))} {photorec.stamp()}"
         if spec.stage == "fingerprint":
             kinds = (Content, File, Preview)
         elif spec.stage == "recover" and spec.forms:
@@ -117,6 +138,9 @@ class Plan:
             kinds = (Content, File, Structure)
         elif spec is self.backups:
             return f"{self._store.revision((File,))} {stamp(self._case)}"
+        if KnownSet in kinds:
+            over = out_of_use(self._store.each(KnownSet))
+            return " ".join([self._store.revision(kinds), *over])
         return self._store.revision(kinds)
 
     def settled(self, spec: Spec) -> bool:
@@ -135,7 +159,7 @@ class Plan:
     def batches(self, spec: Spec) -> Iterator[list[Task]]:
         """Pending tasks of a plugin that reads evidence, in batches for one cell each."""
         if spec.stage == "recover" and spec.forms:
-            return chunks(self._disks(spec), 1)
+            return chunks(self.disks(spec), 1)
         tasks = self._contents(spec) if spec.stage == "fingerprint" else self._files(spec)
         return chunks(tasks, BATCH if spec.stage == "fingerprint" else 4)
 
@@ -161,7 +185,7 @@ class Plan:
                         job = self._exhibits.preview_job(spec, content, preview)
                         yield Task(spec, job, preview.at.exhibit, preview.at.table, content.size)
 
-    def _disks(self, spec: Spec) -> Iterator[Task]:
+    def disks(self, spec: Spec) -> Iterator[Task]:
         """Exhibits whose free space is still to be searched."""
         for form in spec.forms:
             for exhibit in self._store.undone(Exhibit, spec.id, spec.version, {"form": form}):
@@ -175,9 +199,10 @@ class Plan:
             where = {"content": list(contents), "entry": "file"}
             for file in self._store.undone(File, spec.id, spec.version, where):
                 content = contents[file.content]
-                names = self._names(content) if spec.tables else frozenset()
+                names = self._names(content) if spec.tables or spec.beside else frozenset()
                 if spec.fits(content.mime, file.path, names):
-                    job = self._exhibits.file_job(spec, file, content)
+                    task = beside(spec, content, file, names) if spec.beside else spec
+                    job = self._exhibits.file_job(task, file, content)
                     yield Task(spec, job, file.exhibit, file.path, content.size)
 
     def _candidates(self, spec: Spec) -> Iterator[Content]:
@@ -189,6 +214,26 @@ class Plan:
         return frozenset(
             name for s in structures for full in s.names for name in (full, full.partition(".")[0])
         )
+
+
+def beside(spec: Spec, content: Content, file: File, names: frozenset[str]) -> Spec:
+    """A plugin with the parsers that fit the same file as its first argument."""
+    fitting = (
+        p.function for p in discover()
+        if p.stage == "parse" and p.opens == "sqlite" and p.fits(content.mime, file.path, names)
+    )  # fmt: skip
+    return replace(spec, function=f"{spec.function}[{','.join(fitting)}]")
+
+
+def dated(specs: Iterable[Spec]) -> list[Spec]:
+    """Plugins that work beside parsers are done again when a parser comes or changes."""
+    parsers = sum(s.version for s in discover() if s.stage == "parse" and s.opens == "sqlite")
+    return [
+        replace(s, version=(1000 * RECOVERY_VERSION + s.version) * 1000 + parsers)
+        if s.beside
+        else s
+        for s in specs
+    ]
 
 
 def recovering(specs: Iterable[Spec]) -> list[Spec]:

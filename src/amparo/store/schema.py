@@ -39,6 +39,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "film": (("content",),),
     "film_frames": (("content",),),
     "fingerprint": (("content",),),
+    "known_dispute": (("content",),),
     "known_match": (("content",), ("known_set", "id")),
     "lead": (("thread",),),
     "link": (("source",), ("target",)),
