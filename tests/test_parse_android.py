@@ -18,6 +18,7 @@ from amparo.model import (
     MembershipEvent,
     Message,
     Preview,
+    Quote,
     Thread,
     ThreadInfo,
     content_id,
@@ -387,3 +388,51 @@ def test_links() -> None:
         ("message_quoted", 3, "whatsapp_invite", other, "", ""),
     ]
     assert {x.message for x in got.of(Lead)} == {m.id for m in got.of(Message)}
+
+
+def test_a_reply_tells_what_it_answers_also_where_that_is_gone() -> None:
+    columns = ("message_row_id, chat_row_id, from_me, sender_jid_row_id, key_id, timestamp,"
+               " message_type, text_data")  # fmt: skip
+    got = parse(
+        whatsapp_android,
+        SCHEMA.replace(
+            "key_id TEXT NOT NULL, text_data TEXT);",
+            "key_id TEXT NOT NULL, text_data TEXT, chat_row_id INTEGER, from_me INTEGER,"
+            " sender_jid_row_id INTEGER, timestamp INTEGER, message_type INTEGER);",
+        ),
+        PEOPLE,
+        message(5, 11, sender=2),
+        f"INSERT INTO message_quoted ({columns}) VALUES (5, 11, 0, 1, 'GONE', {T}, 0, 'the blue bag');",
+        f"INSERT INTO message_quoted ({columns}) VALUES (4, 12, 1, 0, 'MINE', {T}, 1, NULL);",
+    )
+    alone, quote = sorted(got.of(Quote), key=lambda q: q.text)
+    (reply,) = got.of(Message)
+    assert quote.at == at("message_quoted", 5) and quote.message == reply.id
+    assert (quote.key, quote.text, quote.form, quote.sent) == ("GONE", "the blue bag", "text", T)
+    assert (got.handle(quote.sender), quote.thread) == (ONE, reply.thread)
+    assert (alone.message, alone.key, alone.form) == ("", "MINE", "image")
+    assert got.handle(alone.sender) == OWNER
+
+
+def test_rows_that_the_app_hides_as_deleted() -> None:
+    job = """CREATE TABLE deleted_chat_job (_id INTEGER PRIMARY KEY, chat_row_id INTEGER,
+      deleted_message_row_id INTEGER, deleted_starred_message_row_id INTEGER,
+      deleted_categories_message_row_id INTEGER, deleted_categories_starred_message_row_id INTEGER,
+      deleted_message_categories TEXT);
+    INSERT INTO deleted_chat_job VALUES (1, 11, 4, 2, NULL, NULL, NULL), (2, 12, 0, 0, 20, 0, '"1","3"');
+    ALTER TABLE message ADD COLUMN starred INTEGER;
+    CREATE TABLE message_ephemeral (message_row_id INTEGER PRIMARY KEY, duration INTEGER, expire_timestamp INTEGER);
+    """
+    rows = [
+        message(1, 11, sender=1), message(2, 11, sender=1), message(3, 11, sender=1),
+        message(4, 10), message(5, 11, sender=1), message(6, 12, sender=1, kind=1),
+        message(7, 12, sender=1), message(8, 10), message(9, 10, stamp=T + 5000),
+        "UPDATE message SET starred = 1 WHERE _id IN (2, 3);",
+        f"INSERT INTO message_ephemeral VALUES (4, 60, {T + 4000}), (8, 60, {T + 6000});",
+    ]  # fmt: skip
+    got = run(job, *rows)
+    states = {m.at.row: (m.at.state, m.at.method) for m in got.of(Message)}
+    soft, live = ("deleted", "soft_deleted"), ("live", "")
+    assert states == {
+        1: soft, 2: soft, 3: live, 4: ("deleted", "expired"), 5: live, 6: soft, 7: live, 8: live, 9: live,
+    }  # fmt: skip

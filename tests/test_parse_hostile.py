@@ -122,7 +122,8 @@ def test_views_and_triggers_are_never_run() -> None:
         "CREATE TRIGGER loop AFTER INSERT ON props BEGIN INSERT INTO props VALUES (NULL, new.key || 'x', 1); END;",
     )
     assert got.of(Attachment) == [] and len(got.of(Message)) == 1
-    assert got.warnings == ["not in this database: message_media"]
+    (told,) = got.warnings
+    assert told.startswith("not in this database: ") and "message_media," in told
 
 
 def test_a_damaged_side_table_costs_no_message() -> None:

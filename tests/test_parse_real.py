@@ -114,6 +114,7 @@ def test_dumps_of_2023_and_2026() -> None:
         "ThreadInfo": 2,
         "Message": 4,
         "MembershipEvent": 1,
+        "Quote": 1,
     }
     last = next(m for m in got.of(Message) if m.key == "GROUPMSG99999")
     assert (last.reply_to, last.forward_score, last.edited) == ("GROUPMSG00100", 1, 1661417955000)

@@ -22,29 +22,33 @@ from amparo.kit.found import Found
 from amparo.kit.plugin import Warn, parser
 from amparo.kit.sqlite import Beside, Database, text, whole
 from amparo.kit.times import LATEST, from_unix
-from amparo.model import AccountName, Alias, At, Attachment, Id, Message, Record
+from amparo.model import AccountName, Alias, At, Attachment, Id, Message, Quote, Record
 from amparo.parse.links import may_hold_links
-from amparo.parse.whatsapp_codes import FORMS, REVOKED, SYSTEM, form_of
+from amparo.parse.whatsapp_codes import REVOKED, SYSTEM, form_of
+from amparo.parse.whatsapp_deleted import LACKING, Hidden
 from amparo.parse.whatsapp_groups import events, info, present_members
 from amparo.parse.whatsapp_message import Losses, invite, leads, preview
 from amparo.parse.whatsapp_people import Book, Chat, People, hashed
 
 _MESSAGE = ("_id", "chat_row_id", "from_me", "key_id", "sender_jid_row_id", "timestamp",
-            "receipt_server_timestamp", "message_type", "text_data")  # fmt: skip
+            "receipt_server_timestamp", "message_type", "text_data", "starred")  # fmt: skip
+_QUOTED = ("key_id", "text_data", "chat_row_id", "from_me", "sender_jid_row_id", "timestamp",
+           "message_type")  # fmt: skip
 _MEDIA = ("file_path", "file_size", "file_length", "mime_type", "media_name", "file_hash", "width",
           "height", "media_caption")  # fmt: skip
 _NEVER = 1 << 63
 _MAY_LACK = frozenset({
     "jid_map", "lid_display_name", "group_past_participant_user", "group_participant_user.add_timestamp",
     "message_edit_info", "message_media.media_caption", "message_revoked.revoke_timestamp",
-    "media_hash_thumbnail", "message_quoted_media",
+    "media_hash_thumbnail", "message_quoted_media", *LACKING,
+    *(f"message_quoted.{name}" for name in _QUOTED[2:]),
 })  # fmt: skip
 """What came with later versions or went with earlier ones."""
 
 
 @parser(
     "whatsapp_android",
-    version=1,
+    version=2,
     tables={"message.key_id", "message.chat_row_id", "message.from_me"},
 )
 def whatsapp_android(database: Database, found: Found) -> Iterator[Record | Warn]:
@@ -111,7 +115,7 @@ class _Messages:
         self._sides: dict[str, Beside] = {}
         self._media = self._beside("media", _MEDIA)
         self._thumbnail = self._beside("thumbnail", ("thumbnail",))
-        self._quoted = self._beside("quoted", ("key_id", "text_data"))
+        self._quoted = self._beside("quoted", _QUOTED)
         self._quoted_media = self._beside("quoted_media", ("thumbnail",))
         self._forwarded = self._beside("forwarded", ("forward_score",))
         self._revoked = self._beside("revoked", ("revoke_timestamp",))
@@ -124,6 +128,7 @@ class _Messages:
         self._participants = self._beside("system_chat_participant", ("user_jid_row_id",))
         self._change = self._beside("system_value_change", ("old_data",))
         self._numbers = self._beside("system_number_change", ("old_jid_row_id", "new_jid_row_id"))
+        self._hidden = Hidden(database)
         self._moving = _still_in_old_table(database)
         self._pictured = _hashes_with_pictures(database)
         self._carriers: dict[Id, Id] = {}
@@ -147,7 +152,7 @@ class _Messages:
         yield from self._pictures_by_hash()
 
     def _message(self, row: tuple[object, ...]) -> Iterator[Record]:
-        rowid, number, chat_row, mine, key, sender_row, stamp, receipt, code, line = row
+        rowid, number, chat_row, mine, key, sender_row, stamp, receipt, code, line, starred = row
         assert type(number) is int and (rowid is None or type(rowid) is int)
         losses, people = self._losses, self._people
         chat = self._chats.get(chat_row) if type(chat_row) is int else None
@@ -169,7 +174,9 @@ class _Messages:
             server = None
         elif not sender:
             sender = chat.other
-        if not self._moving and (self._media.next < number or self._thumbnail.next < number):
+        if not self._moving and number > min(
+            self._media.next, self._thumbnail.next, self._quoted.next
+        ):
             yield from self._alone(number)
         media = self._media.take(number) if self._media.next <= number else ()
         if media and not body:
@@ -181,7 +188,9 @@ class _Messages:
         if self._revoked.next <= number:
             revoked = bool(self._revoked.take(number)) or revoked
         message = Message(
-            at=self._found.row("message", rowid),
+            at=self._hidden.place(
+                self._found.row("message", rowid), chat_row, number, starred, kind
+            ),
             thread=chat.id,
             key=key if type(key) is str else text(key),
             sender=sender,
@@ -196,6 +205,8 @@ class _Messages:
             edited=from_unix(edit[0][2]) if edit else None,
         )
         yield message
+        for piece in quoted:
+            yield from self._quote(piece, message.id, chat)
         if (
             quoted
             or self._text.next <= number
@@ -241,6 +252,26 @@ class _Messages:
             self._carriers.setdefault(attachment.content, attachment.id)
         return attachment
 
+    def _quote(self, piece: tuple[object, ...], reply: Id, chat: Chat | None) -> Iterator[Record]:
+        """What a reply repeats of the message it answers, which may stand in another chat."""
+        row, _, key, line, chat_row, mine, sender_row, stamp, code = piece
+        assert row is None or type(row) is int
+        where = self._chats.get(chat_row, chat) if type(chat_row) is int else chat
+        if where is None and type(chat_row) is int:
+            where = self._people.lost_chat(chat_row)
+            yield from self._people.fresh()
+        sender = self._people.owner if mine == 1 else self._book.account(sender_row)
+        yield Quote(
+            at=self._at("message_quoted", row),
+            message=reply,
+            thread=where.id if where else "",
+            key=text(key)[:200],
+            sender=sender or (where.other if where else ""),
+            sent=self._losses.time(stamp),
+            form=form_of(code),
+            text=self._losses.text(line),
+        )
+
     def _alone(self, number: int) -> Iterator[Record]:
         """Files and previews whose message was deleted: the row is left, and names the file by its hash."""
         owners: dict[int, Id] = {}
@@ -252,6 +283,9 @@ class _Messages:
         for row, key, data in self._thumbnail.before(number):
             owner = owners.get(key, "")
             yield from preview(self._at("message_thumbnail", row), owner, data, self._losses)
+        for piece in self._quoted.before(number):
+            self._losses.counts["rows of message_quoted belong to messages that are gone"] += 1
+            yield from self._quote(piece, "", None)
 
     def _links(
         self, number: int, message: Message, body: str, quoted: list[tuple[object, ...]] | tuple[()]
@@ -263,7 +297,7 @@ class _Messages:
             for row, _, url in self._text.take(number):
                 at = self._at("message_text", row)
                 yield from leads(at, message.id, self._people, self._losses.text(url), known)
-        for row, _, _, line in quoted:
+        for row, _, _, line, *_ in quoted:
             assert row is None or type(row) is int
             at = self._at("message_quoted", row)
             yield from leads(at, message.id, self._people, self._losses.text(line), known)

@@ -15,7 +15,7 @@ from amparo.kit.found import Found
 from amparo.kit.plugin import Warn, parser
 from amparo.kit.sqlite import Beside, Database, Row, text, whole
 from amparo.kit.times import from_unix
-from amparo.model import AccountName, Attachment, Id, Message, Record
+from amparo.model import AccountName, Attachment, Id, Message, Quote, Record
 from amparo.parse.whatsapp_codes import REVOKED, SYSTEM_STATUS, form_of
 from amparo.parse.whatsapp_groups import events, info, legacy_members
 from amparo.parse.whatsapp_message import Losses, invite, leads, preview
@@ -25,6 +25,8 @@ _MESSAGES = ("_id", "key_remote_jid", "key_from_me", "key_id", "status", "data",
              "receipt_server_timestamp", "remote_resource", "media_wa_type", "media_size",
              "media_mime_type", "media_name", "media_caption", "media_hash", "quoted_row_id", "forwarded",
              "raw_data", "thumb_image")  # fmt: skip
+_QUOTED = ("_id", "key_id", "data", "key_remote_jid", "key_from_me", "remote_resource", "timestamp",
+           "media_wa_type", "media_caption")  # fmt: skip
 _PICTURE = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF")
 _FILE = re.compile(rb"java\.io\.File.{0,200}?xpt(..)", re.DOTALL)
 _WITH_FILES = frozenset({1, 2, 3, 9, 13, 20, 42, 43, 81, 82})
@@ -37,7 +39,7 @@ _Key = tuple[object, object, object]
 
 @parser(
     "whatsapp_legacy",
-    version=1,
+    version=2,
     tables={"messages.key_remote_jid", "messages.key_id", "messages.media_wa_type"},
 )
 def whatsapp_legacy(database: Database, found: Found) -> Iterator[Record | Warn]:
@@ -68,7 +70,7 @@ class _Messages:
     def __init__(self, database: Database, found: Found, people: People, losses: Losses) -> None:
         self._database, self._found, self._people, self._losses = database, found, people, losses
         self._book = Book(database, people) if database.has("message_group_invite") else None
-        self._quotes: dict[int, str] = {}
+        self._quotes: dict[int, Row] = {}
         self._owners: dict[_Key, Id] = {}
         self._moved = self._beside("message", "_id", ("key_id",))
         self._invite = self._beside(
@@ -85,12 +87,10 @@ class _Messages:
 
     def read(self) -> Iterator[Record]:
         """Quoted texts, messages, and the previews kept beside them."""
-        for row, number, key, line in self._database.rows(
-            "messages_quotes", ("_id", "key_id", "data"), by="_id"
-        ):
-            self._quotes[number] = text(key)
-            at = self._found.row("messages_quotes", row)
-            yield from leads(at, "", self._people, self._losses.text(line), set())
+        for row in self._database.rows("messages_quotes", _QUOTED, by="_id"):
+            self._quotes[row[1]] = row
+            at = self._found.row("messages_quotes", row[0])
+            yield from leads(at, "", self._people, self._losses.text(row[3]), set())
         key_columns = ("key_remote_jid", "key_from_me", "key_id")
         for _, jid, mine, key in self._database.rows("message_thumbnails", key_columns):
             self._owners[jid, mine, key] = ""
@@ -123,6 +123,7 @@ class _Messages:
         elif not sender:
             sender = chat.other
         yield from people.fresh()
+        quote = self._quotes.get(quoted, ()) if type(quoted) is int else ()
         body = losses.text(line) or losses.text(caption)
         message = Message(
             at=self._found.row("messages", rowid),
@@ -134,11 +135,13 @@ class _Messages:
             server=server,
             form="system" if system else form_of(code),
             text=body,
-            reply_to=self._quotes.get(quoted, "") if type(quoted) is int else "",
+            reply_to=text(quote[2]) if quote else "",
             forward_score=whole(forwarded) or None,
             revoked=kind in REVOKED and not system,
         )
         yield message
+        if quote:
+            yield from self._quote(quote, message)
         yield from leads(message.at, message.id, people, body, set())
         if system and chat.form == "group":
             yield from events(
@@ -163,6 +166,24 @@ class _Messages:
                 self._found, people, at_row, message.id, book.address(group), book.account(admin), name,
                 invitation,
             )  # fmt: skip
+
+    def _quote(self, row: Row, reply: Message) -> Iterator[Record]:
+        """What a reply repeats of the message it answers."""
+        rowid, _, key, line, address, mine, who, stamp, code, caption = row
+        people = self._people
+        chat = people.chat(text(address))
+        sender = people.owner if mine == 1 else people.account(text(who)) if who else chat.other
+        yield from people.fresh()
+        yield Quote(
+            at=self._found.row("messages_quotes", rowid),
+            message=reply.id,
+            thread=chat.id,
+            key=text(key)[:200],
+            sender=sender,
+            sent=self._losses.time(stamp),
+            form=form_of(code),
+            text=self._losses.text(line) or self._losses.text(caption),
+        )
 
     def _attachment(self, row: Row, message: Id, body: str) -> Attachment:
         number, size, mime, name, caption, digest = (row[i] for i in (1, 11, 12, 13, 14, 15))
