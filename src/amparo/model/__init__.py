@@ -27,6 +27,7 @@ from amparo.model.claims import (
 from amparo.model.clips import ClipMatch
 from amparo.model.film import Film, FilmFrames, Soundtrack
 from amparo.model.history import Erasure, Version
+from amparo.model.kinds import ContentKind
 from amparo.model.observations import (
     Account,
     AccountName,
@@ -64,6 +65,7 @@ __all__ = [
     "Attachment",
     "ClipMatch",
     "Content",
+    "ContentKind",
     "DatabaseState",
     "Erasure",
     "Exhibit",

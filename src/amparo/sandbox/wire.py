@@ -43,6 +43,7 @@ MAX_TEXT = 300
 OBSERVING = frozenset(
     {
         "amparo.model.film",
+        "amparo.model.kinds",
         "amparo.model.observations",
         "amparo.model.quotes",
         "amparo.model.recovery",
@@ -66,7 +67,7 @@ class Limits:
 
     memory: int = 2 << 30
     """Address space a cell may take beyond what its warm parent had."""
-    files: int = 256
+    files: int = 4200
     """Descriptors a cell may hold."""
     frame: int = MAX_FRAME
     records: int = 20_000_000

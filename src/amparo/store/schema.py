@@ -33,6 +33,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "attachment": (("content",), ("message",)),
     "clip_match": (("content",), ("other",)),
     "content": (("mime", "id"),),
+    "content_kind": (("content",), ("form", "id")),
     "erasure": (("thread",), ("source",)),
     "exif": (("content",),),
     "file": (("content",), ("exhibit", "id")),
@@ -66,6 +67,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 TALLIES: dict[str, tuple[str, ...]] = {
     "content": ("mime",),
+    "content_kind": ("form",),
     "file": ("exhibit",),
     "known_match": ("use",),
     "mark": ("form",),
