@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ import planted
 from amparo.recover.files import MEASURES, Carved, Tally, carve
 from amparo.recover.formats import movie
 from amparo.recover.formats.extent import Extent, NotOne
+from amparo.recover.photorec import REPORT as REPORT_PLACE
 from amparo.recover.photorec import command, fenced, installed, read_report, run
 from amparo.recover.previews import preview
 from amparo.recover.spans import Claims, Spans
@@ -228,23 +230,60 @@ REPORT = b"""<?xml version='1.0' encoding='UTF-8'?>
 def test_a_report_of_photorec(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
     path.write_bytes(REPORT)
-    whole, broken = read_report(path)
+    with path.open("rb") as file:
+        whole, broken = read_report(file)
     assert (whole.form, whole.segments) == ("jpg", ((4096, 2048), (16384, 952))) and whole.complete
     assert not broken.complete and broken.confidence < whole.confidence < 1
-    path.write_bytes(REPORT[:300])
     with pytest.raises(ValueError):
-        list(read_report(path))
-    path.write_bytes(b"<!DOCTYPE x [<!ENTITY a 'aa'>]><x>&a;</x>")
+        list(read_report(io.BytesIO(REPORT[:300])))
     with pytest.raises(ValueError):
-        list(read_report(path))
+        list(read_report(io.BytesIO(b"<!DOCTYPE x [<!ENTITY a 'aa'>]><x>&a;</x>")))
 
 
 def test_photorec_gets_orders_and_bounds(tmp_path: Path) -> None:
-    words = command(tmp_path / "disk.dd", tmp_path, free_only=False)
-    assert words[1:5] == ["/d", str(tmp_path / "r"), "/cmd", str(tmp_path / "disk.dd")]
+    disk = tmp_path / "disk.dd"
+    disk.write_bytes(bytes(4096))
+    words = command(disk, tmp_path, free_only=False)
+    assert words[1:5] == ["/d", str(tmp_path / "r"), "/cmd", str(disk)]
     assert words[5].endswith("wholespace,search") and "jpg,enable" in words[5]
-    bound = fenced(words, 10, 1 << 20)
-    assert bound[-len(words) :] == words
+    bound = fenced(words, disk, tmp_path, 10)
+    assert bound[-len(words) - 1 :] == ["--", *words]
+
+
+PROBE = """
+import os, resource, socket, sys
+out, image, secret = sys.argv[1:]
+def refused(what, *words):
+    try:
+        what(*words)
+    except OSError:
+        return True
+    return False
+said = [
+    refused(socket.socket), refused(open, secret), refused(os.listdir, "/"),
+    refused(open, image, "r+"), not refused(open, image), not refused(open, out + "/x", "w"),
+    resource.getrlimit(resource.RLIMIT_CPU)[0] == 10,
+]
+open(out + "/said", "w").write(repr(said))
+"""
+
+
+def test_a_program_in_the_fence_reaches_nothing_else(tmp_path: Path) -> None:
+    python = Path("/usr/bin/python3")
+    if not python.exists():
+        pytest.skip("no Python of the system to try the fence with")
+    disk, out, secret = tmp_path / "disk.dd", tmp_path / "out", tmp_path / "case.db"
+    disk.write_bytes(bytes(4096))
+    secret.write_bytes(b"not its business")
+    out.mkdir()
+    words = [str(python), "-I", "-c", PROBE, str(out), str(disk), str(secret)]
+    done = subprocess.run(fenced(words, disk, out, 10), capture_output=True, text=True, check=False)
+    level = done.stdout.strip().split("+")
+    assert {"rlimit", "nnp"} <= set(level)
+    if not any(part.startswith("landlock") for part in level):
+        pytest.skip("this kernel has no Landlock: files are not fenced off")
+    said = (out / "said").read_text()
+    assert said == repr([True] * 7), said
 
 
 def test_photorec_where_it_is_installed(tmp_path: Path) -> None:
@@ -254,6 +293,10 @@ def test_photorec_where_it_is_installed(tmp_path: Path) -> None:
     disk = bytearray(2 << 20)
     disk[1 << 20 : (1 << 20) + len(photo)] = photo
     (tmp_path / "disk.dd").write_bytes(disk)
-    (one,) = run(tmp_path / "disk.dd", tmp_path, free_only=False)
+    out = tmp_path / "out"
+    out.mkdir()
+    ran = run(tmp_path / "disk.dd", out, free_only=False)
+    assert not ran.trouble and {"rlimit", "nnp"} <= set(ran.isolation.split("+"))
+    with (out / REPORT_PLACE).open("rb") as file:
+        (one,) = read_report(file)
     assert b"".join(disk[at : at + n] for at, n in one.segments) == photo
-    assert [p.name for p in tmp_path.iterdir()] == ["disk.dd"]

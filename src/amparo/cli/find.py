@@ -116,7 +116,13 @@ def _where(case: Case, content_id: str, distance: int, turned: bool) -> dict[str
     for file in case.store.each(File, content=content_id):
         exhibit = case.store.get(Exhibit, file.exhibit)
         files.append(
-            {"exhibit": exhibit.number if exhibit else "", "path": file.path, "state": file.state}
+            {
+                "exhibit": exhibit.number if exhibit else "",
+                "path": file.path,
+                "state": file.state,
+                "method": file.method,
+                "confidence": file.confidence,
+            }
         )
     return {
         "content": content_id,
@@ -134,4 +140,8 @@ def _lines(row: dict[str, object]) -> list[str]:
     assert isinstance(files, list)
     how = f"distance {row['distance']}" + (", turned" if row["turned"] else "")
     head = f"{row['sha256']}  {row['mime']}  {how}  {row['postings']} postings"
-    return [head, *(f"    {safe(f['exhibit'])}: {safe(f['path'])} ({f['state']})" for f in files)]
+    return [head, *(f"    {safe(f['exhibit'])}: {safe(f['path'])} ({_state(f)})" for f in files)]
+
+
+def _state(file: dict[str, object]) -> str:
+    return f"{file['state']}, {safe(str(file['method']))}" if file["method"] else str(file["state"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -86,11 +87,34 @@ class Carved:
 
 @dataclass
 class Tally:
-    """What a carving did not do."""
+    """What a carving did not do, and how long it may take."""
 
+    seconds: float = float("inf")
+    """After these no further beginning is followed; what was found before stays."""
     beginnings: int = 0
-    left_out: int = 0
-    """Beginnings not followed because there were too many that came to nothing, or no effort was left."""
+    dense: int = 0
+    """Beginnings passed over because too many around them lead nowhere."""
+    spent: int = 0
+    """Beginnings not followed because time or the bytes that may be read were used up."""
+    unjoined: int = 0
+    """Files that break off for which no second piece was looked for, or not everywhere."""
+    unseen: int = 0
+    """Bytes in which no beginning was looked for."""
+
+    @property
+    def left_out(self) -> int:
+        """Beginnings that were not followed."""
+        return self.dense + self.spent
+
+    def lines(self) -> list[str]:
+        """What was left undone, for people; empty where nothing was."""
+        said = {
+            "beginnings of files were passed over: too many around them lead nowhere": self.dense,
+            "beginnings of files were not followed: time or effort was used up": self.spent,
+            "files break off for which the other piece was not looked for everywhere: effort": self.unjoined,
+            "bytes were not searched: time was used up": self.unseen,
+        }
+        return [f"{number:,} {what}" for what, number in said.items() if number]
 
 
 def carve(
@@ -127,6 +151,7 @@ class _Carver:
         self._deferred: list[tuple[int, str]] = []
         self._budget = 64 * view.size + (256 << 20)
         self._effort = 32 * view.size + (1 << 30)
+        self._until = time.monotonic() + tally.seconds
 
     def run(self, forms: Collection[str]) -> Iterator[Carved]:
         """Aligned beginnings, joins, then all other beginnings."""
@@ -151,6 +176,9 @@ class _Carver:
         hits: list[tuple[int, str]] = []
         indexes: list[Range] = []
         for at in range(0, self._view.size, _BLOCK):
+            if self._late():
+                self._tally.unseen = self._view.size - at
+                break
             data = self._view.read(at, _BLOCK + 3)
             if len(data) < 4:
                 continue
@@ -160,14 +188,14 @@ class _Carver:
                 continue
             array = np.frombuffer(bytearray(data), np.uint8)
             count = int(entropy.starts(array, heads, len(out), out))
-            self._tally.left_out += count == len(out)
+            self._tally.dense += count == len(out)
             for inside in out[:count].tolist():
                 form = names[data[inside : inside + 3]]
                 begin = at + inside - (4 if form == "mp4" else 0)
                 if begin >= 0 and len(hits) < _MOST_HITS:
                     hits.append((begin, form))
                 else:
-                    self._tally.left_out += 1
+                    self._tally.spent += begin >= 0
         if not indexes:
             return hits
         self._view, places = self._view.without(indexes)
@@ -194,8 +222,11 @@ class _Carver:
                 continue
             if at >> 16 != block:
                 failed, block = 0, at >> 16
-            if failed > _DENSE or self._view.spent > self._budget:
-                self._tally.left_out += 1
+            if failed > _DENSE:
+                self._tally.dense += 1
+                continue
+            if self._view.spent > self._budget or self._late():
+                self._tally.spent += 1
                 continue
             extent = self._measure(self._view, at, form)
             if extent is None:
@@ -211,7 +242,9 @@ class _Carver:
                 failed += not extent.worth
                 if defer and len(self._deferred) < _MOST_DEFERRED:
                     self._deferred.append((at, form))
-                elif extent.worth:
+                    continue
+                self._tally.unjoined += defer and extent.worth
+                if extent.worth:
                     yield _told(self._view, at, form, extent, "contiguous")
 
     def _holds_another(
@@ -276,6 +309,8 @@ class _Carver:
             method = "closed_up"
             if extent.complete and _shows(rest, places, place, form, extent):
                 found = [(place, extent.length)]
+            elif searching and self._late():
+                self._tally.unjoined += 1
             elif searching and (joined := self._two(form, rest, place)):
                 found, extent, method = list(joined.pieces), joined.extent, "joined"
             if not found:
@@ -294,8 +329,11 @@ class _Carver:
         before = share.left
         found = join.two(form, rest, place, self._cluster, share) if share.left > 0 else None
         self._effort -= before - share.left
-        self._tally.left_out += found is None and share.left <= 0
+        self._tally.unjoined += found is None and share.left <= 0
         return found
+
+    def _late(self) -> bool:
+        return time.monotonic() > self._until
 
     def _claim(self, places: Places, found: list[Range]) -> None:
         """Take pieces of what is left, in whole clusters."""

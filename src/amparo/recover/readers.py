@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from amparo.kit.found import Found
 from amparo.kit.plugin import load
 from amparo.kit.source import Source
 from amparo.recover.spans import Range, Spans
@@ -14,6 +15,7 @@ from amparo.recover.spans import Range, Spans
 Reader = Callable[[list[int], str], Source]
 LARGEST = 1 << 40
 _CHUNK = 1 << 18
+_COPIED = 1 << 20
 
 
 class Space(Source):
@@ -77,6 +79,15 @@ def free_space(fds: list[int], locator: str) -> Space:
     inner = str(place["locator"])
     ranges: Callable[[list[int], str], Iterator[Range]] = load(str(place["ranges"]))
     return Space(_reader(place["reader"])(fds, inner), list(ranges(fds, inner)))
+
+
+def free_bytes(source: Source, found: Found) -> Iterator[bytes]:
+    """The free ranges of a disk one after another, in blocks; what cannot be read is zeros."""
+    if not isinstance(source, Space):
+        raise TypeError("free space is opened with the reader readers:free_space")
+    view = Spans(source.stream(), source.ranges)
+    for at in range(0, view.size, _COPIED):
+        yield view.read(at, _COPIED)
 
 
 def _reader(name: Any) -> Reader:

@@ -28,7 +28,7 @@ _PICTURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0\0\0\0|RIFF.{4}W
 _ENDINGS = {b"\xff": "jpg", b"\x89": "png", b"B": "bmp", b"R": "webp"}
 _BLOB_CACHE = b"\x10\x85\x24\xbd"
 _SLOT = 10_000
-_MOST = 2_000_000
+MOST = 2_000_000
 """Entries of one collection."""
 
 
@@ -61,7 +61,7 @@ def collection(view: Spans) -> Iterator[Small] | None:
 def blob_cache(view: Spans) -> Iterator[Small]:
     """Pictures of the Android gallery's cache, called by the path the gallery had for the original."""
     at, number = 4, 0
-    while number < _MOST:
+    while number < MOST:
         head = view.read(at, 20)
         if len(head) < 20:
             return
@@ -78,7 +78,7 @@ def blob_cache(view: Spans) -> Iterator[Small]:
 
 def slots(view: Spans) -> Iterator[Small]:
     """Pictures of Android's small thumbnails, called by the number the media store gave the original."""
-    for number in range(min(view.size // _SLOT + 1, _MOST)):
+    for number in range(min(view.size // _SLOT + 1, MOST)):
         head = view.read(number * _SLOT, 16)
         length = int.from_bytes(head[9:13])
         if head[:1] == b"\1" and head[13:16] == b"\xff\xd8\xff" and 0 < length <= _SLOT - 13:
@@ -104,7 +104,7 @@ def windows(view: Spans) -> Iterator[Small]:
     version = int.from_bytes(view.read(4, 4), "little")
     sizes = 16 if version == 0x15 else 24
     at = view.find(b"CMMM", 12, view.size)
-    for _ in range(_MOST):
+    for _ in range(MOST):
         head = view.read(at, sizes + 32)
         if at < 0 or len(head) < sizes + 32:
             return
@@ -145,7 +145,7 @@ def _catalog(storage: compound.Storage) -> dict[str, str]:
             continue
         data = stream.read(0, 16 << 20)
         at = int.from_bytes(data[:2], "little")
-        while at + 16 < len(data) and len(names) < _MOST:
+        while at + 16 < len(data) and len(names) < MOST:
             size, number = struct.unpack_from("<II", data, at)
             if not 16 < size <= len(data) - at:
                 break

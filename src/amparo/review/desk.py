@@ -147,7 +147,7 @@ class Desk:
                         use for _, use in set(self.reads.columns(KnownMatch, "content", "use"))
                     ),
                     live=Counter(e for e, state in states if state == "live"),
-                    recovered=sum(1 for _, state in states if state != "live"),
+                    recovered=sum(1 for _, state in states if state not in ("live", "embedded")),
                 )
             end = time.monotonic()
             self._look_again = end + max(FRESH, 20 * (end - start))

@@ -153,8 +153,8 @@ def build_queue(case: Case) -> Queue:
         stack = stack_of.get(content)
         if stack is None:
             continue
-        # A picture carved out of another file would not have been a file to look at.
-        files[stack] += state != "carved"
+        # A picture out of another file would not have been a file to look at.
+        files[stack] += state not in ("carved", "embedded")
         newest[stack] = max(newest[stack], modified or 0)
         on.setdefault(exhibit, set()).add(stack)
     spread = np.zeros(count, np.int64)

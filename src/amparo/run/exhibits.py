@@ -116,7 +116,17 @@ class Exhibits:
             other = self._case.store.get(File, make_id("file", file.exhibit, path, 0, file.state))
             if other is not None and other.content and other.size:
                 found[suffix] = other
+        for suffix in COMPANIONS:
+            if file.path.endswith(suffix):
+                found |= self._database(file, suffix)
         return found
+
+    def _database(self, file: File, suffix: str) -> dict[str, File]:
+        """What a log or journal belongs to: its database, and to a journal the log."""
+        path = file.path[: -len(suffix)]
+        id = make_id("file", file.exhibit, path, 0, file.state)
+        other = self._case.store.get(File, id)
+        return {"-db": other} if other is not None and other.content and other.size else {}
 
     def file_job(self, spec: Spec, file: File, content: Content) -> Job:
         """A parser's job: one file where it lies."""

@@ -14,6 +14,7 @@ from amparo.run.disks import open_again
 from amparo.run.guards import LazyGuard
 from amparo.run.idle import EVERYTHING, stamp
 from amparo.run.intake import take_in, unwrap_again
+from amparo.run.photorec import search_beside
 from amparo.run.plan import Plan, Task
 from amparo.run.progress import Progress, span
 from amparo.run.writer import Counts, Writer, machine_action, now_ms
@@ -75,8 +76,10 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
             open_again(case, guard)
             open_backups(case, plan, guard, counts, progress)
         reading = plan.fingerprints + plan.parsers
-        while any([_read(case, plan, spec, guard, counts, progress) for spec in reading]):
-            pass
+        again = True
+        while again:
+            again = any([_read(case, plan, spec, guard, counts, progress) for spec in reading])
+            again = again or search_beside(case, plan, guard, counts, progress)
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
     if plan.whole and plan.finished():
         _settle(case, EVERYTHING, started, 0, (), iter(()), stamp(case))

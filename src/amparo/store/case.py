@@ -42,6 +42,8 @@ class CaseConfig:
     """The least isolation cells must reach; "" leaves it to the runner's own floor."""
     cells: int = 0
     """Cells at a time; 0 for one a core."""
+    photorec: bool = False
+    """Whether PhotoRec, a separate program, also searches the free space of disks."""
 
 
 def read_config(path: Path, environment: Mapping[str, str] | None = None) -> CaseConfig:
@@ -53,7 +55,7 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Cas
         values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    types = {f.name: int if f.type == "int" else str for f in fields(CaseConfig)}
+    types = {f.name: _TYPES[str(f.type)] for f in fields(CaseConfig)}
     if unknown := sorted(set(values) - set(types)):
         raise ValueError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(types)}")
     for key, value in values.items():
@@ -64,8 +66,8 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Cas
         text = given.get(f"AMPARO_{key.upper()}")
         if text is not None:
             try:
-                values[key] = type_(text)
-            except ValueError as error:
+                values[key] = _WORDS[text.lower()] if type_ is bool else type_(text)
+            except (ValueError, KeyError) as error:
                 raise ValueError(f"AMPARO_{key.upper()} must be {_KIND[type_]}") from error
     if "name" not in values:
         raise ValueError(f"{path}: a case has a name")
@@ -77,7 +79,9 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Cas
     return config
 
 
-_KIND = {int: "a whole number", str: "a text"}
+_TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool}
+_WORDS = {"true": True, "1": True, "false": False, "0": False, "": False}
+_KIND = {int: "a whole number", str: "a text", bool: "true or false"}
 
 
 def write_config(path: Path, config: CaseConfig) -> None:
@@ -91,7 +95,9 @@ def write_config(path: Path, config: CaseConfig) -> None:
     draft.replace(path)
 
 
-def _toml(value: str | int) -> str:
+def _toml(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int):
         return str(value)
     out = []
