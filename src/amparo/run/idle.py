@@ -15,7 +15,6 @@ from amparo.kit.plugin import Spec
 from amparo.match.terms import out_of_use
 from amparo.model import KINDS, KnownSet
 from amparo.recover import photorec
-from amparo.recover import photorec
 from amparo.run import secrets
 from amparo.store import WHOLE, Case
 
@@ -32,7 +31,6 @@ def stamp(case: Case) -> str:
     for point in sorted(entry_points(group="amparo.plugins"), key=lambda p: p.name):
         digest.update(f"{point.name} {point.value} {point.dist and point.dist.version}\n".encode())
     digest.update(secrets.stamp(case).encode())
-    digest.update(photorec.stamp().encode() if case.config.photorec else b"")
     digest.update(photorec.stamp().encode() if case.config.photorec else b"")
     digest.update(" ".join(out_of_use(case.store.each(KnownSet))).encode())
     digest.update(case.store.revision(list(KINDS.values())).encode())

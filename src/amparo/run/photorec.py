@@ -179,5 +179,8 @@ def _new(case: Case, exhibit: str, found: list[Record]) -> tuple[list[Record], i
 
 
 def _first(file: File) -> int:
-    """Where a file begins on its disk."""
-    return int(json.loads(file.locator)["runs"][0][0])
+    """Where a file begins on its disk; -1 where its locator, which came out of a cell, is none."""
+    try:
+        return int(json.loads(file.locator)["runs"][0][0])
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return -1

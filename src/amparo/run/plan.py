@@ -27,7 +27,6 @@ from amparo.model import (
     Structure,
 )
 from amparo.recover import photorec
-from amparo.recover import photorec
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
@@ -40,8 +39,6 @@ CONCLUDING = ("match", "link", "network")
 STAGES = READING + CONCLUDING
 LOCKABLE = ("itunes", "ab", *IMAGES)
 """Forms of exhibits that a password may open later."""
-BESIDE = "recover/photorec"
-"""The carver that is a separate program."""
 BESIDE = "recover/photorec"
 """The carver that is a separate program."""
 BATCH = 64
@@ -131,8 +128,6 @@ class Plan:
     def revision(self, spec: Spec) -> str:
         """Changes whenever something this plugin looks at has changed."""
         kinds: tuple[type[Record], ...] = spec.reads
-        if spec is self.beside:
-            return f"{self._store.revision((Exhibit, Seal))} {photorec.stamp()}"
         if spec is self.beside:
             return f"{self._store.revision((Exhibit, Seal))} {photorec.stamp()}"
         if spec.stage == "fingerprint":
