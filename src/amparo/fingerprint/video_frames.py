@@ -1,0 +1,222 @@
+"""Looking at a film's frames: visual hashes five times a second, cuts, and the frames of a contact sheet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from av import VideoFrame
+from numpy.typing import NDArray
+
+from amparo.fingerprint.pdq import FORMS, SIDE, dihedral, pdq
+from amparo.kit.frames import CUT, TRIMMED
+
+STEP = 200
+"""Milliseconds between frames looked at; key frames alone find nothing, encoders put them elsewhere."""
+SAME = 8
+"""PDQ distance up to which a frame adds nothing to the one kept before ..."""
+STILL = 2000
+"""... unless that is so many milliseconds ago: a fixed camera's film must be found again too."""
+QUALITY = 20
+"""PDQ quality below which a frame is not kept at all."""
+CUT_BITS, CUT_LIGHT, CUT_JUMP = 60, 12.0, 2.5
+"""A cut: PDQ distance and mean difference of 16 x 16 grey fields (of 255) to the frame before, at least, and
+so many times the difference that was usual among the frames before: a moving camera cuts nothing."""
+USUAL = 5
+"""Frames that say what is usual."""
+SHORTEST_SHOT = 600
+BLACK = 24
+"""Lines whose brightest pixel (of 255) is darker are taken for a black bar."""
+LEAST_BAR, LEAST_LEFT = 0.02, 0.4
+"""Shares of a side: narrower bars are no bars, and this much of a picture must be left between them."""
+MIRROR = FORMS.index("flipy")
+TILE = 256
+"""Longer side of a picture on the contact sheet."""
+TILES = 32
+"""Pictures held for the contact sheet before every second one is let go."""
+
+Pixels = NDArray[np.uint8]
+
+_LUMA_FIRST = ("yuv4", "yuvj4", "nv12", "nv21", "nv16", "gray")
+
+
+def grey(frame: VideoFrame) -> Pixels:
+    """The frame's brightness as stored, 8 bits, (height, width); a view of the frame where possible."""
+    name = frame.format.name
+    if not name.startswith(_LUMA_FIRST) or frame.format.components[0].bits != 8:
+        frame = frame.reformat(format="gray", threads=1)
+    plane = frame.planes[0]
+    lines: Pixels = np.frombuffer(memoryview(plane), np.uint8)
+    lines = lines[: plane.line_size * frame.height].reshape(frame.height, plane.line_size)
+    return lines[:, : frame.width]
+
+
+def reduced(pixels: Pixels, box: tuple[int, int, int, int] | None = None) -> Pixels:
+    """SIDE x SIDE pixels of a part (top, bottom, left, right) of the frame, none of them mixed."""
+    top, bottom, left, right = box or (0, pixels.shape[0], 0, pixels.shape[1])
+    rows = top + np.arange(SIDE) * (bottom - top) // SIDE
+    columns = left + np.arange(SIDE) * (right - left) // SIDE
+    part: Pixels = pixels[rows][:, columns]
+    return part
+
+
+def bars(small: Pixels, black: int) -> tuple[float, float, float, float] | None:
+    """The part between black bars as shares of the sides (top, bottom, left, right); None without bars."""
+    lit = small >= black
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    if not len(rows):
+        return None
+    top, bottom = int(rows[0]) / SIDE, (int(rows[-1]) + 1) / SIDE
+    left, right = int(columns[0]) / SIDE, (int(columns[-1]) + 1) / SIDE
+    if min(bottom - top, right - left) < LEAST_LEFT:
+        return None
+    if max(top, 1 - bottom, left, 1 - right) < LEAST_BAR:
+        return None
+    return top, bottom, left, right
+
+
+def distance(a: bytes, b: bytes) -> int:
+    """Bits in which two hashes differ."""
+    return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
+
+
+class Frames:
+    """Takes the frames of one film in the order in which they are shown."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._each = max(1, int(rate)) if rate else 1
+        self._cell = -1
+        self._second = -1
+        self._kept: dict[bool, tuple[int, bytes]] = {}
+        self._before: tuple[bytes, Pixels] | None = None
+        self._cut_at = -SHORTEST_SHOT
+        self._moves: list[float] = []
+        self._every = 1000
+        self._tiles: list[tuple[int, bool, Pixels]] = []
+        self.shown: list[tuple[int, int, int, bytes, bytes]] = []
+        """Rows of kit.frames.SHOWN."""
+        self.vpdq: list[tuple[int, int, int, bytes]] = []
+        """Rows of kit.frames.VPDQ."""
+        self.looked = 0
+        self.reached = 0
+        self.shots = 0
+        self.rotation = 0
+
+    def wants(self, time: float | None) -> bool:
+        """Whether the frame shown at this millisecond may be looked at; others need not be decoded."""
+        if time is None or not 6 < self._rate < 1000:
+            return True
+        if time % STEP < 1500 / self._rate:
+            return True
+        return round(time * self._rate / 1000) % self._each == 0
+
+    def take(self, frame: VideoFrame, time: int) -> None:
+        """Look at one decoded frame; ``time`` in milliseconds, never decreasing."""
+        self.reached = max(self.reached, time)
+        number = round(time * self._rate / 1000)
+        second = number // self._each
+        fresh = time // STEP > self._cell
+        if not fresh and second <= self._second:
+            return
+        luma = grey(frame)
+        if second > self._second:
+            self._second = second
+            code, quality = pdq(luma)
+            self.vpdq.append((time, number, quality, code))
+        if fresh:
+            self._cell = time // STEP
+            self.looked += 1
+            self._look(frame, luma, time)
+
+    def _look(self, frame: VideoFrame, luma: Pixels, time: int) -> None:
+        turns = round(frame.rotation / 90) % 4
+        self.rotation = -90 * turns % 360
+        small = np.rot90(reduced(luma), turns)
+        codes, quality = dihedral(small)
+        flags = CUT if self._cuts(codes[0], small, time) else 0
+        self.shots += flags
+        self._keep(time, quality, flags, codes)
+        # Full range is 2 in AVColorRange; in all other films black is 16.
+        black = BLACK if frame.color_range == 2 else 16 + BLACK * 219 // 255
+        part = bars(reduced(luma), black)
+        if part is not None:
+            height, width = luma.shape
+            box = (
+                int(part[0] * height),
+                -int(-part[1] * height // 1),
+                int(part[2] * width),
+                -int(-part[3] * width // 1),
+            )
+            inner, quality = dihedral(np.rot90(reduced(luma, box), turns))
+            self._keep(time, quality, flags | TRIMMED, inner)
+        last = self._tiles[-1][0] if self._tiles else -self._every
+        if time - last >= self._every or flags & CUT:
+            self._add_tile(frame, turns, time, bool(flags & CUT))
+
+    def _keep(self, time: int, quality: int, flags: int, codes: list[bytes]) -> None:
+        if quality < QUALITY:
+            return
+        trimmed = bool(flags & TRIMMED)
+        at, code = self._kept.get(trimmed, (-STILL, b""))
+        if time - at < STILL and not flags & CUT and distance(code, codes[0]) <= SAME:
+            return
+        self._kept[trimmed] = time, codes[0]
+        self.shown.append((time, quality, flags, codes[0], codes[MIRROR]))
+
+    def _cuts(self, code: bytes, small: Pixels, time: int) -> bool:
+        """Whether this frame begins a shot; the first one does."""
+        fields = small.reshape(16, SIDE // 16, 16, SIDE // 16)[:, ::4, :, ::4].mean(axis=(1, 3))
+        before, self._before = self._before, (code, fields)
+        if before is None:
+            self._cut_at = time
+            return True
+        moved = float(np.abs(before[1] - fields).mean())
+        usual = sorted(self._moves)[len(self._moves) // 2] if self._moves else 0.0
+        self._moves = [*self._moves[1 - USUAL :], moved]
+        jumps = moved >= max(CUT_LIGHT, CUT_JUMP * usual) and distance(before[0], code) >= CUT_BITS
+        if not jumps or time - self._cut_at < SHORTEST_SHOT:
+            return False
+        self._cut_at = time
+        self._moves = []
+        return True
+
+    def _add_tile(self, frame: VideoFrame, turns: int, time: int, cut: bool) -> None:
+        scale = TILE / max(frame.width, frame.height, TILE)
+        wide, high = (max(2, round(side * scale)) for side in (frame.width, frame.height))
+        picture: Any = frame.reformat(
+            wide, high, "rgb24", interpolation="AREA", threads=1
+        ).to_ndarray()
+        self._tiles.append((time, cut, np.rot90(picture, turns)))
+        if len(self._tiles) > TILES:
+            self._every *= 2
+            self._tiles = self._tiles[::2]
+
+    def sheet(self, most: int = 9) -> Pixels | None:
+        """A contact sheet, RGB, in rows of up to three pictures: first frames of shots, filled up evenly."""
+        if not self._tiles:
+            return None
+        firsts = [n for n, (_, cut, _) in enumerate(self._tiles) if cut]
+        chosen = _spread(firsts, most)
+        others = [n for n in range(len(self._tiles)) if n not in set(firsts)]
+        chosen = sorted([*chosen, *_spread(others, most - len(chosen))])
+        return laid_out([self._tiles[n][2] for n in chosen])
+
+
+def laid_out(pictures: list[Pixels]) -> Pixels:
+    """Pictures side by side in rows of up to three (two for up to four), on black."""
+    across = 1 if len(pictures) == 1 else 2 if len(pictures) <= 4 else 3
+    high = max(p.shape[0] for p in pictures)
+    wide = max(p.shape[1] for p in pictures)
+    sheet = np.zeros((-(-len(pictures) // across) * high, across * wide, 3), np.uint8)
+    for n, picture in enumerate(pictures):
+        top, left = n // across * high, n % across * wide
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def _spread(things: list[int], most: int) -> list[int]:
+    """Up to ``most`` of them, evenly spread, the first among them."""
+    if len(things) <= most:
+        return things
+    return [things[i * len(things) // most] for i in range(max(0, most))]
