@@ -13,7 +13,7 @@ from amparo.cli import main
 from amparo.evidence import image
 from amparo.evidence.detect import form_of
 from amparo.evidence.segments import segments
-from amparo.model import Exhibit, File, Problem, Seal
+from amparo.model import Content, Exhibit, File, Problem, Seal
 from amparo.run.exhibits import Exhibits
 from amparo.store import Case
 from disks import (
@@ -241,3 +241,70 @@ def test_the_stated_hash_is_held_against_all_pieces(
     assert main(["verify", str(path)]) == 0
     (tmp_path / "disk.002").write_bytes(CARD[5_000_000:-1] + b"x")
     assert main(["verify", str(path)]) != 0
+
+
+def test_segments_go_on_behind_the_hundredth(tmp_path: Path) -> None:
+    names = ["E01", "E02", *(f"E{n:02d}" for n in range(3, 100)), "EAA", "EAB"]
+    for name in names:
+        (tmp_path / f"disk.{name}").write_bytes(b"")
+    found = segments(tmp_path / "disk.E01", "ewf")
+    assert [p.suffix[1:] for p in found] == names
+    with pytest.raises(ValueError, match="later piece"):
+        segments(tmp_path / "disk.EAB", "ewf")
+    for number in range(1, 1003):
+        (tmp_path / f"raw.{number:03d}").write_bytes(b"")
+    found = segments(tmp_path / "raw.001", "raw")
+    assert [p.name for p in found[997:]] == [
+        "raw.998",
+        "raw.999",
+        "raw.1000",
+        "raw.1001",
+        "raw.1002",
+    ]
+    for name in ("aaa", "aab", "aac"):
+        (tmp_path / f"split.{name}").write_bytes(b"")
+    assert len(segments(tmp_path / "split.aaa", "raw")) == 3
+
+
+@pytest.mark.parametrize(
+    ("form", "there", "missing", "next"),
+    [
+        ("ewf", ["E01", "E02", "E04", "E05"], "E03", "E04"),
+        ("ewf", ["E01", "EAB"], "E02", "EAB"),
+        ("raw", ["001", "003"], "002", "003"),
+        ("raw", ["000", "001", "020"], "002", "020"),
+        ("raw", ["aa", "ab", "ad"], "ac", "ad"),
+    ],
+)
+def test_a_segment_missing_between_others_is_named(
+    form: str, there: list[str], missing: str, next: str, tmp_path: Path
+) -> None:
+    for name in there:
+        (tmp_path / f"disk.{name}").write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"disk\.{missing} is missing.*disk\.{next} is there"):
+        segments(tmp_path / f"disk.{there[0]}", form)
+    assert segments(tmp_path / f"disk.{there[0]}", "vhd") == [tmp_path / f"disk.{there[0]}"]
+
+
+def test_an_e01_whose_last_segments_are_missing_says_so(tmp_path: Path) -> None:
+    for number, data in enumerate(ewf(CARD, 3, (25_000, 8))[:2], 1):
+        (tmp_path / f"card.E{number:02d}").write_bytes(data)
+    read = Read(tmp_path / "card.E01")
+    assert read.bytes["WHOLE.BIN"] == WHOLE
+    assert any("goes on behind its segment 2" in reason for reason in read.reasons)
+
+
+def test_an_image_in_more_segments_than_one_message_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piece = -(-len(CARD) // 600)
+    for number in range(600):
+        (tmp_path / f"card.{number + 1:03d}").write_bytes(CARD[number * piece :][:piece])
+    case = tmp_path / "a.amparo"
+    assert main(["new", str(case)]) == 0
+    assert main(["add", str(case), str(tmp_path / "card.001")]) == 0
+    with Case.open(case) as opened:
+        hashes = {c.id: c.sha256 for c in opened.store.each(Content)}
+        found = {f.path: hashes[f.content] for f in opened.store.each(File) if f.content}
+    assert found["WHOLE.BIN"] == hashlib.sha256(WHOLE).hexdigest()
+    assert found["SPLIT.BIN"] == hashlib.sha256(SPLIT).hexdigest()

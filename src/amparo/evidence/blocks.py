@@ -86,7 +86,7 @@ class Media:
 
 def first_line(error: BaseException) -> str:
     """What a native library complains about, without its stack of function names."""
-    text = str(error).split("\n")[0].strip().rstrip(".")
+    text = str(error).split("\n")[0].split(". lib")[0].strip().rstrip(".")
     return text.partition(": ")[2] or text
 
 

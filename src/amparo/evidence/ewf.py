@@ -80,6 +80,16 @@ class Segments:
                     return per_chunk * per_sector, per_sector, sectors * per_sector
         return 0, 0, 0
 
+    def held(self) -> int:
+        """Bytes of the disk from its start whose chunks are in the segments that are there."""
+        tables = [s for s in self._sections if s.kind == b"table"]
+        counts = (int.from_bytes(self._read(t.piece, t.at, 4), "little") for t in tables)
+        return min(self._size, sum(counts) * self._chunk)
+
+    def goes_on(self) -> bool:
+        """Whether the last segment ends by saying that another one follows."""
+        return self.sound and bool(self._sections) and self._sections[-1].kind == b"next"
+
     def read_errors(self) -> list[Range]:
         """Places that could not be read when the image was taken."""
         out = []
@@ -140,10 +150,25 @@ def _fits(packed: bytes, compressed: bool, size: int) -> bool:
         return False
 
 
+def cut_off(media: Media, fds: Sequence[int]) -> None:
+    """Let a disk whose last segments are missing end where those that are there end."""
+    if media.size:
+        try:
+            media.read(media.size - 1, 1)
+        except ValueError:
+            segments = Segments(fds)
+            if segments.goes_on():
+                media.size = min(media.size, segments.held())
+
+
 def verify(blocks: Blocks, fds: Sequence[int]) -> Iterator[Warn]:
     """Hold the disk's bytes against the hashes in the image, and name the places that are damaged."""
-    stated = hashes(blocks)
     segments = Segments(fds)
+    stated = {} if segments.goes_on() else hashes(blocks)
+    if segments.goes_on():
+        yield Warn(
+            f"the image goes on behind its segment {len(fds)}, and the next one is not there"
+        )
     if segments.sound:
         yield from _places(segments.read_errors(), "could not be read when the image was taken")
     agree = True

@@ -23,7 +23,7 @@ from amparo.evidence.blocks import (
     source_of_runs,
 )
 from amparo.evidence.free import free_of
-from amparo.evidence.opened import BITLOCKER, LUKS, open_disk
+from amparo.evidence.opened import BITLOCKER, LUKS, Unlocked, open_disk
 from amparo.evidence.reuse import Free, left
 from amparo.evidence.signatures import ENCRYPTED, READ
 from amparo.evidence.tsk import MOST_RUNS, Entry, FileSystem
@@ -74,7 +74,9 @@ def list_image(source: Disk, found: Found, limits: Limits) -> Iterator[Listed]:
     if not opened:
         yield Warn("the partition table names no volume")
     if source.form == "ewf":
-        yield from ewf.verify(source.blocks, source.fds)
+        blocks = source.blocks
+        below = blocks.below if isinstance(blocks, Unlocked) else blocks
+        yield from ewf.verify(below, source.fds)
 
 
 def _volume(source: Disk, volume: Volume, listing: Listing, budget: Budget) -> Iterator[Listed]:

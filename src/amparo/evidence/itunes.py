@@ -32,6 +32,8 @@ from amparo.model import Content, File, path_text
 
 PLIST = "Manifest.plist"
 _MOST_ROUNDS = 50_000_000
+_LARGEST = 1 << 50
+"""Bytes of a file, or seconds before or after 1970, beyond which a number is not believed."""
 _ID = re.compile(r"[0-9a-f]{40}\Z")
 _FILE, _LINK = 1, 4
 _WRAPPED_BY_PASSWORD = 2
@@ -104,7 +106,7 @@ def _file(
     what = archived(blob if isinstance(blob, bytes) else b"")
     name = path_text(path.encode("utf-8", "surrogatepass"))
     changed = what.get("LastModified")
-    modified = changed * 1000 if isinstance(changed, int) else None
+    modified = changed * 1000 if isinstance(changed, int) and abs(changed) < _LARGEST else None
     place: dict[str, object] = {"at": f"{id_[:2]}/{id_}"}
     if flags == _LINK:
         place["target"] = str(what.get("Target", ""))
@@ -118,7 +120,7 @@ def _file(
     return File(
         exhibit=found.exhibit,
         path=name,
-        size=size if isinstance(size, int) and size >= 0 else 0,
+        size=size if isinstance(size, int) and 0 <= size < _LARGEST else 0,
         modified=modified,
         locator=json.dumps(place),
     )

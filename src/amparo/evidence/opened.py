@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amparo.evidence import bitlocker, luks
-from amparo.evidence.blocks import BLOCK, Blocks, open_blocks
+from amparo.evidence import bitlocker, ewf, luks
+from amparo.evidence.blocks import BLOCK, Blocks, Media, open_blocks
 
 BITLOCKER, LUKS = "BitLocker", "LUKS"
 
@@ -46,6 +46,8 @@ def open_disk(place: dict[str, Any], fds: Sequence[int]) -> Blocks:
     Raises ValueError when the image, or a volume said to be opened, cannot be read.
     """
     blocks, volumes = open_blocks(str(place["image"]), fds), from_place(place)
+    if isinstance(blocks, Media) and place["image"] == "ewf":
+        ewf.cut_off(blocks, fds)
     return Unlocked(blocks, volumes) if volumes else blocks
 
 

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
 
+_FARTHEST = 15_000
+"""So many names are looked for behind a gap: all there can be of an E01."""
 _NUMBERED = re.compile(r"\.(\d{3,5})\Z")
 _EWF = re.compile(r"\.(([EeSs])(x?))(01)\Z")
-_LATER_EWF = re.compile(r"\.[EeSs]x?(0[2-9]|[1-9]\d)\Z")
+_LATER_EWF = re.compile(r"(\.[EeSs]x?)(0[2-9]|[1-9]\d|[A-Za-z]{2})\Z")
 
 
 def segments(path: Path, form: str) -> list[Path]:
     """All files of the image that begins with ``path``, in order; just ``path`` for most.
 
-    Raises ValueError when ``path`` is a later piece.
+    Raises ValueError when ``path`` is a later piece, or when a piece between others is missing.
     """
     if form == "raw":
         return _raw(path)
@@ -34,10 +36,16 @@ def _raw(path: Path) -> list[Path]:
     found = _NUMBERED.search(path.name)
     if found:
         width, stem = len(found[1]), path.name[: found.start()]
-        before = path.with_name(f"{stem}.{int(found[1]) - 1:0{width}d}")
-        if int(found[1]) > 0 and before.exists():
+        number = int(found[1])
+        if any(
+            path.with_name(f"{stem}.{n:0{width}d}").exists()
+            for n in (0, 1, number - 1)
+            if n < number
+        ):
             raise ValueError(f"{path.name} is a later piece of an image: hand in its first")
-        names = (f"{stem}.{n:0{width}d}" for n in count(int(found[1]) + 1))
+        if number > 1:  # a date, say, and no count
+            return [path]
+        names = (f"{stem}.{n:0{width}d}" for n in count(number + 1))
         return [path, *_existing(path, names)]
     if path.suffix in (".aa", ".aaa"):
         letters = len(path.suffix) - 1
@@ -52,7 +60,10 @@ def _letters(number: int, width: int) -> Iterator[str]:
 
 
 def _ewf(path: Path) -> list[Path]:
-    if _LATER_EWF.search(path.name):
+    later = _LATER_EWF.search(path.name)
+    if later and (
+        later[2].isdigit() or path.with_name(f"{path.name[: later.start()]}{later[1]}01").exists()
+    ):
         raise ValueError(f"{path.name} is a later piece of an image: hand in its first")
     found = _EWF.search(path.name)
     if not found:
@@ -89,9 +100,14 @@ def _vmdk(path: Path) -> list[Path]:
 
 
 def _existing(path: Path, names: Iterator[str]) -> Iterator[Path]:
-    """As many as are there without a gap."""
+    """As many as are there; ValueError, with the name of the missing one, where they go on behind a gap."""
+    there = {p.name for p in path.parent.iterdir()}
     for name in names:
-        piece = path.with_name(name)
-        if not piece.exists():
-            return
-        yield piece
+        if name not in there:
+            break
+        yield path.with_name(name)
+    else:
+        return
+    further = set(islice(names, _FARTHEST)) & there
+    if further:
+        raise ValueError(f"{name} is missing: of the same image {min(further)} is there")

@@ -18,6 +18,8 @@ BLOCK = 512
 MOST_HEADER = 16 << 20
 """A pax header or long name of more bytes is not believed."""
 MOST_SEGMENTS = 100_000
+_LARGEST = 1 << 60
+"""Bytes of a file, and milliseconds before or after 1970, beyond which a number is not believed."""
 
 FILE, FOLDER, SYMLINK, HARDLINK, SPECIAL = "file", "folder", "symlink", "hardlink", "special"
 _KINDS = {
@@ -126,7 +128,7 @@ def parse(block: bytes) -> _Header | None:
         if stated != signed:
             return None
     size = number(block[124:136])
-    if size is None or size < 0:
+    if size is None or not 0 <= size < _LARGEST:
         return None
     name = block[:100].split(b"\0")[0]
     if block[257:263] == b"ustar\0" and block[345]:
@@ -135,7 +137,7 @@ def parse(block: bytes) -> _Header | None:
     return _Header(
         name,
         size,
-        None if seconds is None else seconds * 1000,
+        None if seconds is None or abs(seconds) > _LARGEST // 1000 else seconds * 1000,
         block[156:157],
         block[157:257].split(b"\0")[0],
         block,
@@ -205,7 +207,9 @@ def _old_sparse(
     stream: BinaryIO, header: _Header, data: int
 ) -> tuple[int, tuple[Segment, ...], int]:
     """GNU's own form: four pairs in the header, 21 in each block that follows."""
-    size = number(header.raw[483:495])
+    size = number(header.raw[483:495]) or 0
+    if not 0 <= size < _LARGEST:
+        raise ValueError(f"it states {size} bytes")
     pairs: list[tuple[int, int]] = []
     block, more = header.raw[386:482], header.raw[482]
     while True:
@@ -218,7 +222,7 @@ def _old_sparse(
         if len(extension) < BLOCK or len(pairs) > MOST_SEGMENTS:
             raise ValueError("its map does not end")
         block, more, data = extension[:504], extension[504], data + BLOCK
-    return size or 0, _placed(pairs, size or 0, data, header.size), data
+    return size, _placed(pairs, size, data, header.size), data
 
 
 def _pax_sparse(
@@ -282,7 +286,7 @@ def _padded(size: int) -> int:
 
 
 def _integer(text: bytes, otherwise: int) -> int:
-    return int(text) if re.fullmatch(rb"\d{1,19}", text) else otherwise
+    return int(text) if re.fullmatch(rb"\d{1,18}", text) else otherwise
 
 
 def _milliseconds(text: bytes, otherwise: int | None) -> int | None:

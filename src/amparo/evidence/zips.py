@@ -20,6 +20,8 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LONGEST_ENTRY = _CENTRAL.size + 3 * 65535
+_LARGEST = (1 << 63) - 1
+"""Bytes of a member; what states more states nothing."""
 _UNIX = (3, 19)
 """Systems (APPNOTE 4.4.2) whose external attributes carry a Unix mode: Unix and macOS."""
 
@@ -147,7 +149,7 @@ def _central(window: bytes, at: int, shift: int) -> tuple[Entry, int] | None:
     # Only fields that are all ones in the entry stand in the zip64 extra, in this order (4.5.3).
     values = iter(struct.unpack(f"<{len(wide) // 8}Q", wide[: len(wide) // 8 * 8]))
     if size == 0xFFFFFFFF:
-        size = next(values, size)
+        size = min(next(values, size), _LARGEST)
     if packed == 0xFFFFFFFF:
         packed = next(values, packed)
     if header == 0xFFFFFFFF:
@@ -177,6 +179,7 @@ def _locals(stream: BinaryIO, size: int, at: int) -> Iterator[Entry | Warn]:
         wide = extra.get(1, b"")
         if len(wide) >= 16 and 0xFFFFFFFF in (packed, plain):
             plain, packed = struct.unpack_from("<2Q", wide)
+            plain = min(plain, _LARGEST)
         start = at + _LOCAL.size + n + x
         whole: int | None = plain
         checked: int | None = crc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 from amparo.kit.plugin import discover
 from amparo.run.plan import READING
@@ -24,6 +25,7 @@ BESIDES = (
 """What cells run that is no plugin."""
 FLOOR = "seccomp"
 """Below this nothing is read, unless the case's settings say otherwise."""
+_DESCRIPTORS = 16_384
 
 
 class LazyGuard:
@@ -51,6 +53,10 @@ class LazyGuard:
         """The guard, started on first use; FloorError when cells cannot be locked in enough."""
         if self._guard is None:
             plugins = {s.function.partition(":")[0] for s in discover() if s.stage in READING}
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            if soft != resource.RLIM_INFINITY:  # an image may lie in a thousand pieces
+                most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
             preload = [*sorted(plugins), *BESIDES]
             guard = Guard(self._cells, preload, floor=self._config.isolation_floor or FLOOR)
             self._guard = guard.__enter__()

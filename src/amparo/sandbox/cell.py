@@ -25,8 +25,10 @@ from amparo.sandbox import wire
 from amparo.sandbox.wire import Limits
 
 FLUSH_BYTES = 128 << 10
-MAX_DESCRIPTORS = 250
-"""Linux passes at most 253 at once."""
+AT_ONCE = 250
+"""Descriptors in one message; Linux passes at most 253."""
+MAX_DESCRIPTORS = 4000
+"""Descriptors of one job: an image in as many segments."""
 
 
 def job_message(
@@ -161,20 +163,24 @@ def _line(error: BaseException) -> str:
 
 def _receive(channel: socket.socket) -> tuple[bytes, list[int]] | None:
     """The next job and its descriptors; None when the host has no more."""
-    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
-    # Descriptors come with the first byte, so the head is read alone.
-    head, extra, _, _ = channel.recvmsg(wire.HEAD.size, space)
     fds = array.array("i")
-    for level, form, data in extra:
-        if level == socket.SOL_SOCKET and form == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    head = _take(channel, wire.HEAD.size, fds)
     if len(head) < wire.HEAD.size:
         return None
     length = wire.HEAD.unpack(head)[0] - 1
-    body = b""
-    while len(body) < length:
-        piece = channel.recv(length - len(body))
+    body = _take(channel, length, fds)
+    return (body, fds.tolist()) if len(body) == length else None
+
+
+def _take(channel: socket.socket, size: int, fds: array.array[int]) -> bytes:
+    """So many bytes, fewer at the end; descriptors come with the first bytes of a job, some with each."""
+    space, out = socket.CMSG_SPACE(AT_ONCE * 4), b""
+    while len(out) < size:
+        piece, extra, _, _ = channel.recvmsg(size - len(out), space)
+        for level, form, data in extra:
+            if level == socket.SOL_SOCKET and form == socket.SCM_RIGHTS:
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
         if not piece:
-            return None
-        body += piece
-    return body, fds.tolist()
+            break
+        out += piece
+    return out

@@ -178,10 +178,17 @@ class Ward:
                 os.close(fd)
 
     def _hand_over(self, message: bytes, fds: list[int]) -> None:
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        batches = [fds[at : at + inside.AT_ONCE] for at in range(0, len(fds), inside.AT_ONCE)]
+        at = 0
         try:
-            if self.channel.sendmsg([message], rights) < len(message):
-                self.condemn("did not take its job")
+            for number, some in enumerate(batches or [[]], 1):
+                last = number >= len(batches)
+                part = message[at:] if last else message[at : at + 1]
+                rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", some))
+                if self.channel.sendmsg([part], [rights] if some else []) < len(part):
+                    self.condemn("did not take its job")
+                    return
+                at += len(part)
         except BlockingIOError:
             self.condemn("did not take its job")
         except OSError:
