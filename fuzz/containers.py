@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
 import itertools
-import plistlib
-import sqlite3
+import json
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from functools import cache
 
 import disks
-import test_evidence_backup as made_android
-import test_evidence_crypt as made_crypt
-import test_evidence_itunes as made_itunes
-from amparo.evidence import backup, crypt, ewf, itunes, readers, ufdr
+import encrypted
+from amparo.evidence import bitlocker, ewf, luks, readers, ufdr
 from amparo.evidence.archive import list_tar, list_zip
 from amparo.evidence.blocks import BLOCK, Raw, of_runs, source_of_runs
 from amparo.evidence.unpack import Limits
@@ -26,13 +24,13 @@ from amparo.evidence.unwrap import Limit, unwrap
 from amparo.kit.source import Source
 from amparo.model import Content, File, Record
 from fuzz import mutate
-from fuzz.cell import WHOLE, descriptor, heard
+from fuzz.cell import WHOLE, descriptor, heard, quiet
 from fuzz.target import target
 
 # As in the product, only smaller: a bomb is refused within the memory that a harness may take.
 _LIMITS = Limits(member_free=8 << 20, member_ratio=50, total_free=32 << 20, total_ratio=50)
-backup.MOST_ROUNDS = 1000
-itunes._MOST_ROUNDS = 1000
+bitlocker._ROUNDS = 100
+luks._MOST_ITERATIONS = 1000
 _ENTRIES = 64
 """Members that are read again at their places."""
 
@@ -135,10 +133,6 @@ def tar(data: bytes) -> None:
     _again(records, data, readers.tar_member)
 
 
-def _quiet(_: bytes) -> None:
-    pass
-
-
 def _packed(data: bytes, longest: int, chance: object, plain: mutate.Plain) -> bytes:
     try:
         inner = zlib.decompressobj(31).decompress(data, longest)
@@ -150,80 +144,7 @@ def _packed(data: bytes, longest: int, chance: object, plain: mutate.Plain) -> b
 @target(lambda: [gzip.compress(t, mtime=0) for t in _tars()], mutate=_packed, longest=8192)
 def gzipped(data: bytes) -> None:
     """The layer of gzip around a tar."""
-    heard(unwrap(Source.of_bytes(data), Limit(1 << 26, 1 << 22, 50)), WHOLE, _quiet)
-
-
-def _backups() -> list[bytes]:
-    return [
-        made_android.android(v, p, s)
-        for v, p, s in ((5, True, b""), (1, False, b""), (4, False, made_android.PASSWORD))
-    ]
-
-
-@target(
-    lambda: [d[: 6 << 10] for d in _backups()],
-    longest=8192,
-    words=(b"ANDROID BACKUP\n", b"AES-256\n", b"none\n", b"1\n", b"\n"),
-)
-def android(data: bytes) -> None:
-    """An Android backup with a password at hand."""
-    source = Source.of_bytes(data)
-    source.companions = {"0": Source.of_bytes(made_android.PASSWORD)}
-    heard(backup.unwrap(source, WHOLE), WHOLE, _quiet)
-
-
-@target(
-    lambda: [b"\0" + made_android.tar()[:2048], b"\1" + zlib.compress(made_android.tar()[:2048])],
-    longest=4096,
-)
-def android_inside(data: bytes) -> None:
-    """What lies inside an Android backup that opens."""
-    head = b"ANDROID BACKUP\n5\n%d\nnone\n" % (data[:1] == b"\1")
-    heard(backup.unwrap(Source.of_bytes(head + data[1:]), WHOLE), WHOLE, _quiet)
-
-
-def _chats() -> list[bytes]:
-    plain = zlib.compress(b"SQLite format 3\0" + b"invented rows " * 20)
-    return [made_crypt.crypt12(plain), made_crypt.crypt14(plain), made_crypt.crypt15(plain)]
-
-
-@target(
-    _chats,
-    longest=2048,
-    words=(b"--00", b"\0\1\2", b"\x12\x10", b"\x0a\x10", b"\x2a\x10", b"\x1a\x12"),
-)
-def crypt_container(data: bytes) -> None:
-    """An encrypted backup of chats, as it lies, with its key at hand and others."""
-    source = Source.of_bytes(data)
-    keys = (made_crypt.ROOT, made_crypt.key_file(True), bytes(32))
-    source.companions = {str(n): Source.of_bytes(key) for n, key in enumerate(keys)}
-    heard(crypt.decrypt(source, WHOLE), WHOLE, _quiet)
-
-
-@target(
-    lambda: [
-        zlib.compress(b"SQLite format 3\0" + b"rows " * 40),
-        b"PK\3\4 x",
-        b"SQLite format 3\0",
-        b"x\x01",
-    ],
-    longest=2048,
-)
-def crypt_inside(data: bytes) -> None:
-    """What lies inside an encrypted backup whose key and tag fit."""
-    made = (made_crypt.crypt15, made_crypt.crypt12)[len(data) % 2]
-    heard(crypt.opened(Source.of_bytes(made(data)), [crypt.Key(made_crypt.ROOT)]), WHOLE, _quiet)
-
-
-@target(
-    lambda: [made_crypt.key_file(True), made_crypt.key_file(False), made_crypt.ROOT.hex().encode()],
-    allowed=(),
-    longest=600,
-)
-def crypt_keys(data: bytes) -> None:
-    """A key file, or digits somebody wrote down."""
-    key = crypt.key_of(data)
-    assert key is None or len(key.raw) == 32
+    heard(unwrap(Source.of_bytes(data), Limit(1 << 26, 1 << 22, 50)), WHOLE, quiet)
 
 
 @target(
@@ -241,85 +162,6 @@ def report(data: bytes) -> None:
         assert named.path
         ufdr.disagreements(named, "0" * 64, "0" * 32)
     assert all("\n" not in note for note in names.notes)
-
-
-def _plist(**more: object) -> bytes:
-    return plistlib.dumps({"Version": "10.0", "Date": "x", **more})
-
-
-def _archive() -> bytes:
-    return made_itunes.keyed_archive(
-        {"Size": 12, "LastModified": 1_700_000_000, "ProtectionClass": 1, "EncryptionKey": b"\1\0\0\0" + bytes(40),
-         "Target": "elsewhere"}
-    )  # fmt: skip
-
-
-@cache
-def _manifest() -> bytes:
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    db.execute("PRAGMA page_size=512")
-    db.execute(
-        "CREATE TABLE Files (fileID TEXT PRIMARY KEY, domain TEXT, relativePath TEXT, flags INTEGER, file BLOB)"
-    )
-    for number, flags in enumerate((1, 1, 2, 4)):
-        row = (f"{number:040x}", "HomeDomain", f"Library/{number}.txt", flags, _archive())
-        db.execute("INSERT INTO Files VALUES (?,?,?,?,?)", row)
-    data: bytes = db.serialize()
-    db.close()
-    return data
-
-
-def _listed(manifest: bytes, plist: bytes) -> None:
-    source = Source.of_bytes(manifest)
-    source.companions = {"0": Source.of_bytes(plist), "1": Source.of_bytes(made_itunes.PASSWORD)}
-    for record in heard(itunes.itunes(source, WHOLE), WHOLE):
-        if isinstance(record, File):
-            with descriptor(bytes(48)) as fds:
-                itunes.itunes_file(fds, record.locator).read()
-
-
-@target(
-    lambda: [_manifest()],
-    allowed=(ValueError, sqlite3.Error),
-    mutate=mutate.cells,
-    longest=16 << 10,
-)
-def itunes_manifest(data: bytes) -> None:
-    """The manifest of an iPhone's backup with unlikely rows."""
-    _listed(data, _plist())
-
-
-@target(
-    lambda: [
-        _plist(), _plist(IsEncrypted=True, BackupKeyBag=made_itunes.keybag(made_itunes.PASSWORD), ManifestKey=bytes(44)),
-        plistlib.dumps({"IsEncrypted": True, "BackupKeyBag": b"x"}, fmt=plistlib.FMT_BINARY),
-    ],
-    allowed=(ValueError, sqlite3.Error),
-    longest=4096,
-    words=(b"bplist00", b"<dict>", b"<key>", b"<data>", b"IsEncrypted", b"BackupKeyBag", b"ManifestKey", b"<true/>"),
-)  # fmt: skip
-def itunes_plist(data: bytes) -> None:
-    """The property list of an iPhone's backup."""
-    _listed(_manifest(), data)
-
-
-@target(
-    lambda: [_archive()],
-    allowed=(),
-    longest=2048,
-    words=(b"$objects", b"$top", b"root", b"bplist00"),
-)
-def itunes_archive(data: bytes) -> None:
-    """What a backup says of one file."""
-    what = itunes.archived(data)
-    itunes.file_key(what, {1: bytes(32)})
-
-
-@target(lambda: [made_itunes.keybag(made_itunes.PASSWORD)], longest=2048,
-        words=(b"UUID", b"CLAS", b"WRAP", b"WPKY", b"SALT", b"ITER", b"DPIC", b"DPSL", b"\0\0\0\4"))  # fmt: skip
-def itunes_keys(data: bytes) -> None:
-    """The keybag of an encrypted backup."""
-    itunes.open_bag(data, [made_itunes.PASSWORD])
 
 
 @target(
@@ -360,9 +202,91 @@ def runs(data: bytes) -> None:
         assert disk.size == len(body) and disk.read(0, BLOCK) == body
         pairs = [(numbers[i] - 1, numbers[i + 1] % 64 + 1) for i in (1, 3, 5)]
         streamed = b"".join(of_runs(disk, pairs, numbers[7]))
-        whole = source_of_runs(disk, pairs, numbers[7]).stream()
+        whole = source_of_runs(disk, pairs, len(streamed)).stream()
         first = whole.read()
-        assert first[: len(streamed)] == streamed, (first, streamed)
+        assert first == streamed
         for at in numbers:
             whole.seek(at)
             assert whole.read(7) == first[at : at + 7]
+
+
+def _locked() -> list[bytes]:
+    out = []
+    for protectors in ([encrypted.clear()], [encrypted.startup()]):
+        volume = encrypted.bitlocker(bytes(5 << 16), 0x8004, protectors)
+        place = struct.unpack_from("<Q", volume, 176)[0]
+        out.append(volume[:512] + volume[place : place + 512])
+    return out
+
+
+@target(
+    _locked,
+    longest=2048,
+    words=(b"-FVE-FS-", bitlocker._GUID, b"\x03\x20", b"\x05\0", b"\x0f\0\x0f\0"),
+)
+def bitlocked(data: bytes) -> None:
+    """What a BitLocker volume says of itself, and the keys that open it: a boot sector, then metadata."""
+    boot, block = data[:512].ljust(512, b"\0"), data[512:].ljust(1 << 16, b"\0")
+
+    def read(at: int, size: int) -> bytes:
+        return boot[at : at + size] if at < 512 else block[:size]
+
+    found = bitlocker.metadata(read)
+    assert found.needs().isprintable()
+    for secret in (b"", b"a password", encrypted.bek(), encrypted.RECOVERY.encode(), b"00" * 32):
+        key = bitlocker.volume_key(read, found, secret)
+        if key is not None:
+            bitlocker.opened(read, found, key, 4096)(0, 512)
+
+
+def _luks() -> list[bytes]:
+    def digits(size: int) -> str:
+        return base64.b64encode(bytes(size)).decode()
+
+    kdf = {"type": "pbkdf2", "hash": "sha256", "iterations": 10, "salt": digits(32)}
+    area = {
+        "type": "raw",
+        "offset": "4096",
+        "size": "8192",
+        "encryption": "aes-xts-plain64",
+        "key_size": 64,
+    }
+    slot = {
+        "type": "luks2",
+        "key_size": 64,
+        "af": {"type": "luks1", "stripes": 4, "hash": "sha256"},
+        "area": area,
+    }
+    argon = {"type": "argon2id", "time": 1, "memory": 64, "cpus": 1, "salt": digits(32)}
+    said = {
+        "keyslots": {"0": slot | {"kdf": kdf}, "1": slot | {"kdf": argon}},
+        "segments": {"0": {"type": "crypt", "offset": "16384", "size": "dynamic", "iv_tweak": "0",
+                           "encryption": "aes-xts-plain64", "sector_size": 512}},
+        "digests": {"0": {"type": "pbkdf2", "hash": "sha256", "iterations": 10, "salt": digits(32),
+                          "digest": digits(32)}},
+    }  # fmt: skip
+    one = struct.pack(">6sH32s32s32sII20s32sI40s", luks.MAGIC, 1, b"aes", b"xts-plain64", b"sha256", 8, 64,
+                      bytes(20), bytes(32), 10, b"0" * 36)  # fmt: skip
+    one += struct.pack(">II32sII", 0xAC71F3, 10, bytes(32), 8, 4)
+    return [b"\2" + json.dumps(said).encode(), b"\1" + one]
+
+
+@target(
+    _luks,
+    allowed=(ValueError, MemoryError),
+    longest=4096,
+    words=(b'"argon2id"', b'"argon2i"', b'"memory"', b'"time"', b'"cpus"', b"1e999", b"null", b"[]", b'"aes-cbc-plain"',
+           b"4294967295", b'"stripes"', b"\xac\x71\xf3", b"xts-plain64", b"cbc-essiv:sha256"),
+)  # fmt: skip
+def luks_header(data: bytes) -> None:
+    """The header of a LUKS volume and what its key slots ask for; the first byte says which version."""
+    head = data[1:] if data[:1] == b"\1" else struct.pack(">6sHQ", luks.MAGIC, 2, 16384)
+    whole = head.ljust(4096, b"\0") + (data[1:] if data[:1] != b"\1" else b"")
+
+    def read(at: int, size: int) -> bytes:
+        return whole[at : at + size].ljust(min(size, 1 << 20), b"\0")
+
+    found = luks.header(read)
+    assert found.needs()
+    luks.volume_key(read, found, b"a passphrase")
+    luks.volume_key(read, found, b"00" * 64)

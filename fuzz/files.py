@@ -120,6 +120,10 @@ def joins(data: bytes) -> None:
     forms = sorted(join.JOINERS)
     if data:
         form, view = forms[data[0] % len(forms)], _view(data[1:])
+        try:
+            MEASURES[form](view, 0)  # as a search does before
+        except (NotOne, struct.error):
+            return
         found = join.two(form, view, 0, 512, Effort(1 << 22))
         for at, length in found.pieces if found else ():
             assert at >= 0 and length > 0 and at + length <= view.size, found

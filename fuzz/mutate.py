@@ -122,7 +122,7 @@ def _field(data: bytes, chance: Random) -> bytes:
     if not heads:
         return data
     at, size = chance.choice(_FIELDS)
-    number = chance.choice((0, 1, 511, 512, 513, 1 << 20, 1 << 33, (1 << 62), (1 << 90)))
+    number = chance.choice((0, 1, 511, 512, 513, 1 << 20, 1 << 33, 1 << 62, 1 << 85))
     new = chance.choice((
         b"%011o\0" % (number & (1 << 33) - 1), b"\x80" + number.to_bytes(11, "big"),
         b"\xff" + chance.randbytes(11), chance.choice(b"01234567xgLKSXVD").to_bytes(1, "big"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from amparo.recover.row import METHODS, Row
 from amparo.recover.words import fts4_leaf, fts5_segment, fts5_segments
 from fuzz import mutate
 from fuzz.target import target
-from recovering import erased, noted, opened, taken
+from recovering import NOTES, erased, opened, taken
 
 Parts = tuple[bytes, bytes, bytes]
 _SQL = (b"CREATE TABLE ", b"INTEGER PRIMARY KEY", b"WITHOUT ROWID", b"REFERENCES", b"CHECK(", b"--",
@@ -25,37 +27,61 @@ _SQL = (b"CREATE TABLE ", b"INTEGER PRIMARY KEY", b"WITHOUT ROWID", b"REFERENCES
 
 @cache
 def made() -> tuple[Parts, ...]:
-    """Databases with deleted rows in all places where they survive: main, log, journal."""
+    """Small databases with deleted rows in all places where they survive: main, log, journal."""
     out: list[Parts] = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for number, journal in enumerate(("DELETE", "WAL", "PERSIST", "DELETE")):
-            path = folder / f"{number}.db"
-            db = noted(path, 16, journal=journal, vacuum=1 if number == 3 else 0)
-            db.execute("CREATE INDEX by_author ON note (author)")
-            if number == 0:
-                db.execute("CREATE VIRTUAL TABLE words USING fts4(body)")
-                db.execute("CREATE VIRTUAL TABLE terms USING fts5(body)")
-                db.execute("INSERT INTO words(docid, body) SELECT _id, body FROM note")
-                db.execute("INSERT INTO terms(rowid, body) SELECT _id, body FROM note")
-                db.execute("DELETE FROM words WHERE docid < 6")
-                db.execute("DELETE FROM terms WHERE rowid < 6")
-            if number == 2:
-                db.execute("CREATE TABLE child (_id INTEGER PRIMARY KEY, note_row_id INTEGER, x)")
-                db.execute("INSERT INTO child SELECT _id, _id, 'child' FROM note")
-                db.execute("INSERT INTO note VALUES (90, 'long', 1, ?, 1)", ("over " * 700,))
-                db.execute("CREATE TABLE other (k TEXT PRIMARY KEY, v) WITHOUT ROWID")
-                db.execute("INSERT INTO other SELECT author, body FROM note")
-                db.execute("DELETE FROM note WHERE _id = 90")
-            erased(db, range(6, 11))
-            if number == 3:
-                db.execute("CREATE TABLE gone (a, b)")
-                db.execute("INSERT INTO gone SELECT author, body FROM note")
-                db.execute("DROP TABLE gone")
+        for number, journal in enumerate(
+            ("DELETE", "WAL", "PERSIST", "DELETE", "DELETE", "DELETE")
+        ):
+            path = Path(name) / f"{number}.db"
+            db = sqlite3.connect(path, isolation_level=None)
+            for pragma in (
+                "page_size=512", f"auto_vacuum={int(number == 3)}", f"journal_mode={journal}",
+                "secure_delete=0", "synchronous=OFF", "wal_autocheckpoint=0",
+            ):  # fmt: skip
+                db.execute(f"PRAGMA {pragma}")
+            db.execute(NOTES)
+            db.executemany("INSERT INTO note VALUES (?,?,?,?,?)", [_note(i) for i in range(1, 10)])
+            _MORE.get(number, lambda db: None)(db)
+            erased(db, range(4, 7))
             parts = taken(path)
             db.close()
             out.append((parts[0], parts[1] or b"", parts[2] or b""))
     return tuple(out)
+
+
+def _note(number: int) -> tuple[int, str, int, str, float]:
+    return number, f"author-{number:04}", 1_650_000_000_000 + number, f"blue bag {number} ü", 0.5
+
+
+def _large(db: sqlite3.Connection) -> None:
+    db.execute("CREATE INDEX by_author ON note (author)")
+    db.execute("CREATE TABLE child (_id INTEGER PRIMARY KEY, note_row_id INTEGER, x)")
+    db.execute("INSERT INTO child SELECT _id, _id, 'child' FROM note")
+    db.execute("INSERT INTO note VALUES (90, 'long', 1, ?, 1)", ("over " * 300,))
+    db.execute("DELETE FROM note WHERE _id = 90")
+
+
+def _dropped(db: sqlite3.Connection) -> None:
+    db.execute("CREATE TABLE gone (a, b)")
+    db.execute("INSERT INTO gone SELECT author, body FROM note")
+    db.execute("DROP TABLE gone")
+    db.execute("CREATE TABLE other (k TEXT PRIMARY KEY, v) WITHOUT ROWID")
+    db.execute("INSERT INTO other SELECT author, body FROM note")
+
+
+def _indexed(version: int) -> Callable[[sqlite3.Connection], None]:
+    def make(db: sqlite3.Connection) -> None:
+        db.execute(f"CREATE VIRTUAL TABLE words USING fts{version}(body)")
+        db.execute("INSERT INTO words(rowid, body) SELECT _id, body FROM note")
+        db.execute("DELETE FROM words WHERE rowid < 4")
+
+    return make
+
+
+_MORE: dict[int, Callable[[sqlite3.Connection], None]] = {
+    2: _large, 3: _dropped, 4: _indexed(4), 5: _indexed(5)
+}  # fmt: skip
 
 
 @cache
@@ -89,14 +115,14 @@ def _recover(main: bytes, log: bytes = b"", journal: bytes = b"", sibling: bytes
         slack(main, log or None)
 
 
-@target(lambda: [small(), *(main for main, _, _ in made())], seconds=10, longest=48 << 10)
+@target(lambda: [small(), *(main for main, _, _ in made())], seconds=10, longest=16 << 10)
 def database(data: bytes) -> None:
     """Everything that can be brought back from a database's own bytes."""
     _recover(data)
 
 
 @target(
-    lambda: [log for _, log, _ in made() if log], mutate=mutate.log, seconds=10, longest=48 << 10
+    lambda: [log for _, log, _ in made() if log], mutate=mutate.log, seconds=10, longest=16 << 10
 )
 def log(data: bytes) -> None:
     """A write-ahead log beside a sound database, for the recovery and for the live reader."""
@@ -107,19 +133,19 @@ def log(data: bytes) -> None:
     _read(source)
 
 
-@target(lambda: [journal for _, _, journal in made() if journal], seconds=10, longest=48 << 10)
+@target(lambda: [journal for _, _, journal in made() if journal], seconds=10, longest=16 << 10)
 def journal(data: bytes) -> None:
     """A rollback journal beside a sound database."""
     _recover(made()[2][0], b"", data)
 
 
-@target(lambda: [main for main, _, _ in made()], seconds=10, longest=48 << 10)
+@target(lambda: [main for main, _, _ in made()], seconds=10, longest=16 << 10)
 def sibling(data: bytes) -> None:
     """Another database from which the structure of this one is learnt."""
     _recover(made()[0][0], sibling=data)
 
 
-@target(lambda: [main for main, _, _ in made()], seconds=10, longest=48 << 10, mutate=mutate.cells)
+@target(lambda: [main for main, _, _ in made()], seconds=10, longest=16 << 10, mutate=mutate.cells)
 def cells(data: bytes) -> None:
     """The recovery over sound pages with unlikely values, full-text tables among them."""
     _recover(data)
@@ -162,8 +188,6 @@ def structure(data: bytes) -> None:
 
 
 def _read(source: Source) -> None:
-    import sqlite3
-
     try:
         database = Database(source, 20)
         for table, columns in database.tables().items():
@@ -178,7 +202,7 @@ def _read(source: Source) -> None:
         pass
 
 
-@target(lambda: [small(), *(main for main, _, _ in made())], allowed=(), longest=48 << 10)
+@target(lambda: [small(), *(main for main, _, _ in made())], allowed=(), longest=16 << 10)
 def live(data: bytes) -> None:
     """The reader of live rows that all parsers stand on."""
     _read(Source.of_bytes(data))

@@ -66,7 +66,7 @@ def target(
     return mark
 
 
-ROOMS = ("addresses", "chats", "containers", "files", "host", "lists", "rows")
+ROOMS = ("addresses", "backups", "chats", "containers", "files", "host", "lists", "rows")
 """The modules of harnesses."""
 
 

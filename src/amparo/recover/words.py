@@ -121,7 +121,7 @@ def fts5_segment(pages: list[bytes]) -> Iterator[Posting]:
         stream += page[4:size]
     data = bytes(stream)
     term = b""
-    starts = [*sorted(t for t in terms if t < len(data)), len(data)]
+    starts = [*sorted(t for t in terms if 0 <= t < len(data)), len(data)]
     for start, stop in pairwise(starts):
         at = start
         prefix = 0

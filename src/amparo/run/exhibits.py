@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from amparo.evidence.detect import IMAGES, UNWRAPPED
 from amparo.evidence.folder import open_file
@@ -81,8 +82,8 @@ class Exhibits:
                 json.dumps({"companions": list(beside)}),
                 len(paths),
             )
-        locator = json.loads(file.locator)
-        locator["companions"] = {suffix: json.loads(f.locator) for suffix, f in beside.items()}
+        locator = place_of(file)
+        locator["companions"] = {suffix: place_of(f) for suffix, f in beside.items()}
         reader = MEMBERS.get(exhibit.form, f"{READERS}:tar_member")
         whole = container(self._case, exhibit)
         if exhibit.form in IMAGES:
@@ -91,12 +92,12 @@ class Exhibits:
 
     @staticmethod
     def _in_backup(root: Path, file: File, beside: dict[str, File]) -> Reach:
-        places = {suffix: json.loads(f.locator or "{}") for suffix, f in beside.items()}
+        places = {suffix: place_of(f) for suffix, f in beside.items()}
         paths = [lies_at(f) for f in (file, *beside.values())]
         return Reach(
             lambda: open_all([partial(open_file, root, p) for p in paths]),
             "amparo.evidence.itunes:itunes_file",
-            json.dumps(json.loads(file.locator or "{}") | {"companions": places}),
+            json.dumps(place_of(file) | {"companions": places}),
             len(paths),
         )
 
@@ -206,16 +207,25 @@ def container(case: Case, exhibit: Exhibit) -> Reach:
     return Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
 
 
+def place_of(file: File) -> dict[str, Any]:
+    """A file's locator. It came out of a cell: what is none is an empty one, and costs this file only."""
+    try:
+        place = json.loads(file.locator or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return place if isinstance(place, dict) else {}
+
+
 def lies_at(file: File) -> str:
     """The path inside the exhibit's folder where a file's bytes lie, which may not be its name."""
-    return str(json.loads(file.locator or "{}").get("at", file.path))
+    return str(place_of(file).get("at", file.path))
 
 
 def derived_of(case: Case, file: File) -> Path | None:
     """Where the bytes of a file lie that Amparo itself took out of another; None for all others."""
     if not file.locator.startswith('{"derived":'):
         return None
-    name = str(json.loads(file.locator)["derived"])
+    name = str(place_of(file).get("derived", ""))
     return case.derived / Path(name).name
 
 
@@ -223,8 +233,8 @@ def carved_from(file: File) -> tuple[str, object] | None:
     """The file that one was carved out of and its segments there; None for all others."""
     if not file.locator.startswith('{"carved":'):
         return None
-    place = json.loads(file.locator)
-    return str(place["parent"]), place["carved"]
+    place = place_of(file)
+    return str(place.get("parent", "")), place.get("carved", ())
 
 
 def _nowhere(path: str) -> list[int]:

@@ -6,7 +6,6 @@ encrypted and a password fits, further cells decrypt and hash each file, whose k
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +15,15 @@ from amparo.evidence.folder import open_file
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Record
-from amparo.run.exhibits import READERS, Reach, open_all, secret_reach, with_secrets
+from amparo.run.exhibits import (
+    READERS,
+    Reach,
+    lies_at,
+    open_all,
+    place_of,
+    secret_reach,
+    with_secrets,
+)
 from amparo.run.guards import LazyGuard
 from amparo.run.plan import chunks
 from amparo.run.progress import Progress
@@ -69,8 +76,8 @@ class Backup:
         for file in self.outcome.records():
             if not isinstance(file, File):
                 continue
-            place = json.loads(file.locator)
-            part = stored.pop(str(place["at"]), None)
+            place = place_of(file)
+            part = stored.pop(lies_at(file), None)
             if file.entry == "symlink" or part is None:
                 missing += file.entry == "file" and bool(file.size)
                 yield file
@@ -103,7 +110,7 @@ class Backup:
                 opens="bytes",
                 reader=READER,
                 locator=file.locator,
-                open=partial(self._open, str(json.loads(file.locator)["at"])),
+                open=partial(self._open, lies_at(file)),
                 found=Found(self.exhibit.id, "", file.path, ""),
                 seconds=3600.0,
                 kinds=frozenset({"content"}),

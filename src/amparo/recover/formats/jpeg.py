@@ -204,7 +204,7 @@ class Walk:
             return self._progressive(scan, chosen, band)
         return self._sequential(scan, chosen)
 
-    def _set_up(self, at: int, chosen: list[int], tables: list[int]) -> Scan:
+    def _set_up(self, at: int, chosen: list[int], named: list[int]) -> Scan:
         frame = self.frame
         assert frame is not None
         wide = max(p[1] for p in frame.parts)
@@ -224,12 +224,16 @@ class Walk:
         total = across * down
         most = [2048 // max(1, self._quantisers.get(frame.parts[c][3], 1)) + 8 for c in chosen]
         every = max(1, total // 2048)
+        try:
+            tables = self._tables.look()
+        except ValueError as error:
+            raise Broken(at, str(error)) from error
         return Scan(
             at - self._start,
             np.array(blocks, np.int64),
-            np.array([n for t in tables for n in (t >> 4 & 3, t & 3)], np.int64),
+            np.array([n for t in named for n in (t >> 4 & 3, t & 3)], np.int64),
             np.array(most, np.int64),
-            self._tables.look(),
+            tables,
             total,
             self._restart,
             every,
