@@ -33,8 +33,9 @@ def _text(case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...
     while len(hits) < args.limit and (page := case.store.search(text, args.limit, after)):
         hits += [h for h in page if not kinds or h.kind in kinds]
         after = page[-1].place
-    rows = [
-        {"kind": h.kind, "id": h.id, "text": h.text, **_place(case, h)} for h in hits[: args.limit]
+    rows: list[dict[str, object]] = [
+        {"kind": h.kind, "id": h.id, "text": h.text, **_place(case, h), **_wordings(case, h)}
+        for h in hits[: args.limit]
     ]
     lines = []
     for row in rows:
@@ -43,8 +44,35 @@ def _text(case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...
             at = f" {row['table']} row {row['row']}" if row.get("table") else ""
             state = f" ({row['state']})" if row.get("state", "live") != "live" else ""
             lines.append(f"    {safe(str(row['exhibit']))}: {safe(str(row['path']))}{at}{state}")
+        lines += _said(row)
     answer(args.json, {"found": rows}, lines or ["Nothing found."])
     return DONE
+
+
+def _wordings(case: Case, hit: Hit) -> dict[str, object]:
+    """The other wordings of what a hit tells: what it said before, what it says now."""
+    from amparo.model import Version
+
+    mine = [*case.store.each(Version, source=hit.id), *case.store.each(Version, subject=hit.id)]
+    if not mine:
+        return {}
+    rows = sorted(case.store.each(Version, subject=mine[0].subject), key=lambda v: v.place)
+    return {
+        "versions": [
+            {"place": v.place, "current": v.current, "form": v.form, "text": v.text, "id": v.source}
+            for v in rows
+        ]
+    }
+
+
+def _said(row: dict[str, object]) -> list[str]:
+    versions = row.get("versions", [])
+    assert isinstance(versions, list)
+    return [
+        f"    {'now' if v['current'] else 'before'}: {safe(v['text'] or v['form'])}"
+        for v in versions
+        if v["id"] != row["id"]
+    ]
 
 
 def _place(case: Case, hit: Hit) -> dict[str, object]:
@@ -63,6 +91,9 @@ def _place(case: Case, hit: Hit) -> dict[str, object]:
             "offset": at.offset,
             "state": at.state,
             "method": at.method,
+            "companion": at.companion,
+            "frame": at.frame,
+            "transaction": at.commit,
         }
     if isinstance(record, File):
         exhibit = case.store.get(Exhibit, record.exhibit)

@@ -91,6 +91,10 @@ class Reads:
         start = (last.time, last.id) if last is not None else None
         return self._store.find(Posting, where, order="time", after=start, limit=limit)
 
+    def first(self, kind: type[R], where: dict[str, str], order: str, limit: int) -> list[R]:
+        """The first records in the order of a field, each value taken literally."""
+        return self._store.find(kind, literal(where), order=order, limit=limit)
+
     def search(self, text: str, limit: int, after: int) -> list[Hit]:
         """Records that hold all words."""
         return self._store.search(text, limit, after)

@@ -8,8 +8,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from amparo.model import KINDS, At, Exhibit, File, Id, Link, Mark, Record
+from amparo.model import KINDS, At, Exhibit, File, Id, Link, Mark, Record, Version
 from amparo.review.desk import Desk, found
+from amparo.review.history import told
 from amparo.review.links import end_page
 from amparo.review.reads import Entry
 
@@ -19,6 +20,8 @@ POINTS_AT = {
     "exhibit": "/record/exhibit/",
     "file": "/record/file/",
     "message": "/record/message/",
+    "held_by": "/record/file/",
+    "gone_from": "/record/file/",
     "known_set": "/record/known_set/",
     "content": "/content/",
     "stack": "/content/",
@@ -31,7 +34,17 @@ POINTS_AT = {
 }
 """Fields that hold an id, and the page of what it names."""
 
-BASIS = {"link": "alias", "posting": "attachment", "resolution": "alias", "tenure": "membership"}
+WORDED = frozenset({"message", "attachment", "thread_info"})
+"""Kinds that can have versions."""
+
+BASIS = {
+    "erasure": "message",
+    "version": "message",
+    "link": "alias",
+    "posting": "attachment",
+    "resolution": "alias",
+    "tenure": "membership",
+}
 """What the ``basis`` of a claim mostly consists of; a record of another kind is still found."""
 
 
@@ -62,6 +75,7 @@ def record(request: Request, kind: str, id: Id) -> Response:
             "basis": resting_on(desk, kind, basis[:200]),
             "basis_count": len(basis),
             "marks": judged(desk, this),
+            "wordings": told(desk, id) if kind in WORDED else None,
             "history": made_by(desk, id, at),
         },
     )
@@ -94,6 +108,8 @@ def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
         target = end_page(this, name)
         joined = directory.person(value) or directory.group(value)
         said = joined.label if joined is not None else ""
+    if isinstance(this, Version) and name in ("source", "subject"):
+        target = f"/record/{this.source_kind if name == 'source' else this.of}/{value}"
     if name == "exhibits":
         value = [directory.exhibits[e].number if e in directory.exhibits else e for e in value]
     if isinstance(value, bool):

@@ -16,10 +16,12 @@ from amparo.model import (
     Id,
     Lead,
     Message,
+    Quote,
     Record,
     ThreadInfo,
 )
 from amparo.review.desk import Desk
+from amparo.review.history import before
 from amparo.review.listing import whole
 from amparo.store.search import Hit
 
@@ -45,6 +47,7 @@ def search(request: Request) -> Response:
     carriers = desk.reads.many(
         Message, [r.message for r in records.values() if isinstance(r, Attachment | Lead)]
     )
+    versions = before(desk.reads, list(records))
     return desk.show(
         request,
         "search.html",
@@ -52,6 +55,7 @@ def search(request: Request) -> Response:
             "title": "Search",
             "text": text,
             "hits": [line(desk, hit, records.get(hit.id), carriers) for hit in shown],
+            "versions": versions,
             "next": shown[-1].place if len(hits) > STEP else None,
         },
     )
@@ -68,6 +72,8 @@ def line(
     )
     account = getattr(record, "account", "") or (message.sender if message is not None else "")
     thread = message.thread if message is not None else getattr(record, "thread", "")
+    if isinstance(record, Quote):
+        account = record.sender
     exhibit = at.exhibit if at is not None else getattr(record, "exhibit", "")
     target = f"/record/{hit.kind}/{hit.id}"
     if isinstance(record, Account | AccountName):

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from amparo.model import (
     Activity,
+    Erasure,
     Id,
     Lead,
     MembershipEvent,
@@ -20,6 +21,7 @@ from amparo.model import (
 )
 from amparo.review.charts import activity_chart, tenure_chart
 from amparo.review.desk import Desk, found
+from amparo.review.history import changed, gone
 from amparo.review.links import described, links_of
 from amparo.review.listing import whole
 from amparo.review.steps import steps
@@ -79,6 +81,9 @@ def thread(request: Request, id: Id) -> Response:
             "posters": [(a, directory.person(a.account)) for a in activity[:30]],
             "links": described(desk, links[:ROWS]),
             "link_count": len(links),
+            "changed": changed(desk, group.id),
+            "gone": gone(desk, group.id),
+            "gone_count": reads.tally(Erasure, "thread").get(group.id, 0),
             "leads": [(lead, directory.person(lead.account)) for lead in leads[:ROWS]],
             "lead_count": len(leads),
             "from_groups": groups_of_leads(desk, leads[:ROWS]),

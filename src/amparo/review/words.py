@@ -134,7 +134,12 @@ def place(at: At) -> str:
         parts.append(f"row {at.row}")
     if at.offset is not None:
         end = "" if at.length is None else f", {at.length} bytes"
-        parts.append(f"offset {at.offset}{end}")
+        beside = {"-wal": " of its log", "-journal": " of its journal"}.get(at.companion, "")
+        parts.append(f"offset {at.offset}{end}{beside}")
+    if at.frame is not None:
+        parts.append(f"{'page' if at.method == 'journal' else 'frame'} {at.frame}")
+    if at.commit is not None:
+        parts.append(f"transaction {at.commit}")
     return ", ".join(parts)
 
 

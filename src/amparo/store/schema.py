@@ -34,7 +34,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "clip_match": (("content",), ("other",)),
     "content": (("mime", "id"),),
     "content_kind": (("content",), ("form", "id")),
-    "erasure": (("thread",), ("source",)),
+    "erasure": (("thread", "sent"), ("source",)),
     "exif": (("content",),),
     "file": (("content",), ("exhibit", "id")),
     "film": (("content",),),
@@ -68,6 +68,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 TALLIES: dict[str, tuple[str, ...]] = {
     "content": ("mime",),
     "content_kind": ("form",),
+    "erasure": ("thread", "exhibit"),
     "file": ("exhibit",),
     "known_match": ("use",),
     "mark": ("form",),
@@ -89,6 +90,7 @@ SEARCHED: dict[str, tuple[str, ...]] = {
     "file": ("path",),
     "quote": ("text",),
     "recovered_row": ("text",),
+    "reported": ("text", "name", "account"),
 }
 """Text that can be searched. The place in this list is stored: add at the end only."""
 
