@@ -36,7 +36,7 @@ def new(args: argparse.Namespace) -> int:
     """Create a case."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from amparo.review.schemes import find_scheme
+    from amparo.kit.schemes import find_scheme
     from amparo.store import Case
 
     try:

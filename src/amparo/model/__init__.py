@@ -53,6 +53,8 @@ from amparo.model.observations import (
 )
 from amparo.model.quotes import Quote
 from amparo.model.recovery import DatabaseState, Gap, Orphan, RecoveredRow
+from amparo.model.reported import ReportCheck, Reported
+from amparo.model.unseen import Unseen
 
 __all__ = [
     "KINDS",
@@ -95,6 +97,8 @@ __all__ = [
     "Quote",
     "Record",
     "RecoveredRow",
+    "ReportCheck",
+    "Reported",
     "Resolution",
     "Seal",
     "Soundtrack",
@@ -103,6 +107,7 @@ __all__ = [
     "Tenure",
     "Thread",
     "ThreadInfo",
+    "Unseen",
     "Version",
     "chain_hash",
     "content_id",

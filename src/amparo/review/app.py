@@ -36,7 +36,7 @@ from amparo.review import (
 from amparo.review.desk import HERE, Desk, now
 from amparo.review.door import Door
 from amparo.review.reads import Reads
-from amparo.review.schemes import find_scheme
+from amparo.kit.schemes import find_scheme
 from amparo.store.backend import StoreRefused
 from amparo.store.case import Case
 

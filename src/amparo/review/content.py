@@ -24,7 +24,7 @@ from amparo.model import (
 from amparo.review.desk import Desk
 from amparo.review.links import described, links_of
 from amparo.review.listing import whole
-from amparo.review.schemes import label
+from amparo.kit.schemes import label
 from amparo.review.steps import earliest, steps, travel
 
 router = APIRouter()

@@ -35,7 +35,7 @@ from amparo.store import WHOLE, Case
 READING = ("evidence", "fingerprint", "parse", "recover")
 RECOVERY_VERSION = 2
 """Raised when the recovery engine finds more: every parser's recovered rows are then read again."""
-CONCLUDING = ("match", "link", "network")
+CONCLUDING = ("match", "link", "network", "rank")
 STAGES = READING + CONCLUDING
 LOCKABLE = ("itunes", "ab", *IMAGES)
 """Forms of exhibits that a password may open later."""
