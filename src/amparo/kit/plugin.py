@@ -79,6 +79,8 @@ class Spec:
     """Time limit per file."""
     forms: tuple[str, ...] = field(default=())
     """Exhibit forms an opener lists."""
+    beside: bool = False
+    """Whether its first argument is the parsers that fit the same file."""
 
     @property
     def id(self) -> str:
@@ -164,6 +166,23 @@ def carver(
     )
 
 
+def recovery(
+    name: str,
+    *,
+    version: int,
+    mimes: tuple[str, ...],
+    makes: tuple[type[Record], ...],
+    seconds: float = 3600.0,
+) -> Callable[[_F], _F]:
+    """Brings back what was erased inside files of these true types: ``f(parsers, source, found)``.
+
+    ``parsers`` are the functions that read the same file's live rows, so that nothing is told twice.
+    """
+    return _decorate(
+        "recover", name, version, mimes=mimes, makes=makes, seconds=seconds, beside=True
+    )
+
+
 def opener(
     name: str, *, version: int, forms: tuple[str, ...], seconds: float = 24 * 3600.0
 ) -> Callable[[_F], _F]:
@@ -211,8 +230,11 @@ def load(dotted: str) -> PluginFunction:
     """The function behind ``package.module:name``.
 
     ``outer(inner)`` is the outer function with the inner one as its first argument, which is how one
-    plugin reads for another.
+    plugin reads for another; ``outer[one,two]`` has a tuple of functions as its first argument.
     """
+    if dotted.endswith("]"):
+        outer, _, inner = dotted[:-1].partition("[")
+        return functools.partial(load(outer), tuple(map(load, filter(None, inner.split(",")))))
     if dotted.endswith(")"):
         outer, _, inner = dotted[:-1].partition("(")
         return functools.partial(load(outer), load(inner))

@@ -27,7 +27,7 @@ def recover_file(
 
     ``table``, ``columns`` (name to value; bytes as ``{"hex": ...}``), ``rowid``, ``state``, ``method``,
     ``confidence`` (0 to 1), ``complete`` and ``where`` (``file``, ``page``, ``frame``, ``offset``,
-    ``length``). Raises ValueError for what is no database, OSError for what cannot be read.
+    ``length``); of an orphan, ``belongs_to`` names what is gone: ``[[table, row number]]``. Raises ValueError for what is no database, OSError for what cannot be read.
     """
     main = Path(path)
     parts = {"db": main, "wal": beside(main, "-wal"), "journal": beside(main, "-journal")}
@@ -68,6 +68,7 @@ def told(row: Row, names: dict[str, str]) -> dict[str, Any]:
         where["salt"], where["commit"] = row.where.salt, row.where.commit
         where["transaction"] = row.where.transaction
     where["offset"], where["length"] = row.where.offset, row.where.length
+    belongs = {"belongs_to": [list(p) for p in row.parents]} if row.parents else {}
     return {
         "table": row.table,
         "columns": {name: _plain(value) for name, value in row.columns.items()},
@@ -77,6 +78,7 @@ def told(row: Row, names: dict[str, str]) -> dict[str, Any]:
         "confidence": row.confidence,
         "complete": row.complete,
         "where": where,
+        **belongs,
     }
 
 

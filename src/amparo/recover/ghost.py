@@ -21,9 +21,10 @@ from amparo.kit.source import Source
 from amparo.kit.sqlite import Database
 from amparo.model import At, Record
 from amparo.recover.engine import everything
+from amparo.recover.place import at_of
 from amparo.recover.record import Value
 from amparo.recover.row import Row
-from amparo.recover.rows import Recovery
+from amparo.recover.rows import Recovery, opened
 from amparo.recover.schema import Table
 
 _SMALL = 50_000
@@ -135,8 +136,7 @@ def ghosts(source: Source, found: Found, seconds: float) -> Iterator[tuple[Ghost
 
     Raises ValueError for what is no database.
     """
-    beside = {k: s.read() for k, s in source.companions.items() if k in ("-wal", "-journal")}
-    recovery = Recovery(source.read(), beside.get("-wal"), beside.get("-journal"), seconds=seconds)
+    recovery = opened(source, seconds)
     collected = _Collected(recovery)
     for row in everything(recovery):
         collected.add(row)
@@ -154,7 +154,7 @@ def ghosts(source: Source, found: Found, seconds: float) -> Iterator[tuple[Ghost
                 if layer < len(versions):
                     line, row = versions[layer]
                     rows[name][number] = line
-                    places[low, number] = _at(found, row, name)
+                    places[low, number] = at_of(found, row, name)
                 elif number not in rows[name] and versions and _needed(low, columns):
                     line, row = versions[-1]
                     rows[name][number] = line
@@ -197,14 +197,6 @@ def _referred(record: Record, waiting: dict[str, Record], told: set[str]) -> Ite
 
 def _fields(found: Found) -> dict[str, Any]:
     return {f.name: getattr(found, f.name) for f in dataclasses.fields(Found)}
-
-
-def _at(found: Found, row: Row, table: str) -> At:
-    where = row.where
-    return At(
-        found.exhibit, found.file, table, row.rowid, where.offset, where.length, row.state, row.method,
-        row.confidence, frame=where.frame, commit=where.transaction,
-    )  # fmt: skip
 
 
 def _orphan(found: Found, table: str, number: int) -> At:

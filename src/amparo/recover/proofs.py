@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
+from amparo.recover.clock import clock
 from amparo.recover.record import Value
 from amparo.recover.row import Row, Where
 from amparo.recover.rows import Recovery
 from amparo.recover.schema import Table
-from amparo.recover.survey import arranged
+from amparo.recover.survey import Survey, arranged
 
 _MOST_GAPS = 2000
 _DENSE = 0.1
@@ -28,29 +31,32 @@ def orphans(recovery: Recovery) -> Iterator[Row]:
         places = table.stored()
         for page, rowid, found, c in survey.cells_of(table):
             row = arranged(table, places, found, rowid)
-            lost = [i for i, numbers in parents.items() if _missing(row[i], numbers)]
+            lost = [
+                (name, value)
+                for i, (name, numbers) in parents.items()
+                if type(value := row[i]) is int and value > 0 and value not in numbers
+            ]
             if lost:
                 columns = dict(zip(table.names, row, strict=True))
                 where = _place(recovery, page, c.start, c.end - c.start)
                 number = rowid if table.rowid else None
-                yield Row(table.name, columns, number, "live", "orphan", 1.0, where)
+                yield Row(
+                    table.name, columns, number, "live", "orphan", 1.0, where,
+                    parents=tuple(dict.fromkeys(lost)),
+                )  # fmt: skip
 
 
-def _missing(value: Value, numbers: dict[int, int]) -> bool:
-    return type(value) is int and value > 0 and value not in numbers
-
-
-def _parents(recovery: Recovery, table: Table) -> dict[int, dict[int, int]]:
-    """Columns that name a row of another table, with the numbers that are there."""
+def _parents(recovery: Recovery, table: Table) -> dict[int, tuple[str, Container[int]]]:
+    """Columns that name a row of another table: its name and the numbers that are there."""
     tables, live = recovery.survey.tables, recovery.survey.live
-    found: dict[int, dict[int, int]] = {}
+    found: dict[int, tuple[str, Container[int]]] = {}
     for i, column in enumerate(table.columns):
-        named = re.fullmatch(r"(.+)_row_id", column.name.lower())
+        named = re.fullmatch(r"(?:parent_)?(.+)_row_id", column.name.lower())
         parent = table.parents.get(i, named.group(1) if named else "").lower()
         held = tables.get(parent)
         if held and held.rowid and held.root and parent != table.name.lower():
             if live[parent].rows and (named or held.alias is not None):
-                found[i] = live[parent].rows
+                found[i] = held.name, live[parent].rows
     return found
 
 
@@ -58,7 +64,8 @@ def gaps(recovery: Recovery, found: Mapping[str, set[int]] | None = None) -> Ite
     """Runs of row numbers and of places in the order of rows that were given and are not there.
 
     ``first`` to ``last``, how many are ``missing``, how many of those were ``recovered``
-    (``found``: table in lower case to row numbers).
+    (``found``: table in lower case to row numbers), times of the rows ``after`` which and ``before`` which
+    they are missing (ms since 1970). Places that tell the same as row numbers are not told again.
     """
     survey, back = recovery.survey, found or {}
     highest = _highest(recovery)
@@ -67,21 +74,55 @@ def gaps(recovery: Recovery, found: Mapping[str, set[int]] | None = None) -> Ite
             continue
         if table.alias is None or _borrowed(table) or key.startswith("sqlite_"):
             continue
-        numbers = survey.live[key].rows
-        top = max(highest.get(key, 0), max(numbers, default=0))
-        start = 1 if table.autoincrement or key in highest else max(min(numbers, default=1), 1)
+        numbers = sorted(n for n in survey.live[key].rows if n > 0)
+        top = max(highest.get(key, 0), numbers[-1] if numbers else 0)
+        start = 1 if table.autoincrement or key in highest else numbers[0] if numbers else 1
         name = table.columns[table.alias].name
-        yield from _runs(
-            recovery, table, name, set(numbers), start, top, back.get(key, set()), "id_gap"
-        )
-        order = table.column("sort_id")
-        if order is not None:
-            listed = (r[order] for _, r, _ in survey.rows(table))
-            whole = {p for p in listed if type(p) is int and p > 0}
-            yield from _runs(
-                recovery, table, "sort_id", whole, min(whole, default=1), max(whole, default=0),
-                set(), "sort_id_gap",
-            )  # fmt: skip
+        given, dated = Given(table, name, "id_gap", start, top), _dated(survey, table)
+        told = list(_runs(recovery, given, numbers, back.get(key, set()), dated))
+        yield from told
+        yield from _places(recovery, table, dated, told)
+
+
+def _places(recovery: Recovery, table: Table, dated: Dated, known: list[Row]) -> Iterator[Row]:
+    """Missing places in the order of rows, where they tell more than the row numbers did."""
+    order = table.column("sort_id")
+    if order is None:
+        return
+    rows = {r[order]: n for n, r, _ in recovery.survey.rows(table)}
+    places = sorted(p for p in rows if type(p) is int and p > 0)
+    if not places:
+        return
+    said = {(r.columns["first"], r.columns["last"]) for r in known}
+    given = Given(table, "sort_id", "sort_id_gap", places[0], places[-1])
+    for row in _runs(recovery, given, places, set(), lambda p: dated(rows.get(p, 0))):
+        if (row.columns["first"], row.columns["last"]) not in said:
+            yield row
+
+
+@dataclass(frozen=True)
+class Given:
+    """Numbers that a table gave out one after the other: from ``start`` to ``top``."""
+
+    table: Table
+    column: str
+    method: str
+    start: int
+    top: int
+
+
+Dated = Callable[[int], int | None]
+
+
+def _dated(survey: Survey, table: Table) -> Dated:
+    """The time of a live row by its number, where the table keeps one."""
+    reads = clock(survey, table)
+
+    def dated(number: int) -> int | None:
+        row = survey.row(table, number) if reads else None
+        return reads(row) if reads and row else None
+
+    return dated
 
 
 def _borrowed(table: Table) -> bool:
@@ -92,10 +133,11 @@ def _borrowed(table: Table) -> bool:
 
 
 def _runs(
-    recovery: Recovery, table: Table, column: str, present: set[int], start: int, top: int,
-    back: set[int], method: str,
-) -> Iterator[Row]:  # fmt: skip
-    span = top - start + 1
+    recovery: Recovery, given: Given, present: Sequence[int], back: set[int], dated: Dated
+) -> Iterator[Row]:
+    """What is missing between the numbers ``present`` (ascending); from a number on as one run."""
+    table, start = given.table, given.start
+    span = given.top - start + 1
     if span <= 0 or (
         len(present) < _DENSE * span and not (table.autoincrement and span < 10_000_000)
     ):
@@ -103,23 +145,26 @@ def _runs(
     where = _place(recovery, table.root, 0, 0)
     told = 0
     last = start - 1
-    begin = end = beyond = 0
-    for number in [*sorted(n for n in present if start <= n <= top), top + 1]:
+    begin = end = beyond = before = 0
+    for number in chain((n for n in present if start <= n <= given.top), (given.top + 1,)):
         missing = number - last - 1
         if missing > 0:
             told += 1
             if told > _MOST_GAPS:
+                before = before if beyond else last
                 begin, end, beyond = begin or last + 1, number - 1, beyond + missing
             else:
-                yield _gap(table, column, last + 1, number - 1, missing, back, method, where)
+                times = dated(last), dated(number)
+                yield _gap(given, last + 1, number - 1, missing, back, times, where)
         last = number
     if beyond:
-        yield _gap(table, column, begin, end, beyond, back, method, where)
+        times = dated(before), dated(end + 1)
+        yield _gap(given, begin, end, beyond, back, times, where)
 
 
 def _gap(
-    table: Table, column: str, first: int, last: int, missing: int, back: set[int], method: str,
-    where: Where,
+    given: Given, first: int, last: int, missing: int, back: set[int],
+    times: tuple[int | None, int | None], where: Where,
 ) -> Row:  # fmt: skip
     few = last - first < 2 * len(back)
     hits = (
@@ -128,10 +173,11 @@ def _gap(
         else sum(first <= n <= last for n in back)
     )
     columns: dict[str, Value] = {
-        "column": column, "first": first, "last": last, "missing": missing, "recovered": hits,
+        "column": given.column, "first": first, "last": last, "missing": missing, "recovered": hits,
+        "after": times[0], "before": times[1],
     }  # fmt: skip
-    sure = 0.95 if table.autoincrement and method == "id_gap" else 0.7
-    return Row(table.name, columns, None, "deleted", method, sure, where, False)
+    sure = 0.95 if given.table.autoincrement and given.method == "id_gap" else 0.7
+    return Row(given.table.name, columns, None, "deleted", given.method, sure, where, False)
 
 
 def _highest(recovery: Recovery) -> dict[str, int]:

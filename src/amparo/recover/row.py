@@ -61,3 +61,5 @@ class Row:
     where: Where
     complete: bool = True
     """False where a part of the row is gone."""
+    parents: tuple[tuple[str, int], ...] = ()
+    """Table and number of the rows that are gone and to which this one belongs."""

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 
+from amparo.kit.source import Source
 from amparo.recover import schema
 from amparo.recover.judge import Judge
 from amparo.recover.logs import Image, Log, journal_images, page_size
@@ -20,6 +21,7 @@ from amparo.recover.scan import Hit, Scanner
 from amparo.recover.survey import Survey, arranged
 
 _MOST_LEFTOVERS = 500
+_MOST_PENDING = 1_000_000
 _CREATE = re.compile(rb"CREATE TABLE", re.I)
 
 
@@ -57,6 +59,18 @@ class Recovery:
             self.survey, self.form, len(main) + len(self.wal) + len(self.journal), self._until
         )  # fmt: skip
         self._pending: list[Hit] = []
+        self._unheld = 0
+        self._unseen = ""
+        self.kept_pages = 0
+        """Pages kept in the journal."""
+
+    def unfinished(self) -> Iterator[str]:
+        """What was not searched, or not held, one line each; true once :meth:`rows` has come to its end."""
+        if self._unseen:
+            yield f"not searched to the end within the time given: {self._unseen}"
+        if self._unheld:
+            yield f"{self._unheld} finds without a row number were too many to be compared"
+        yield from self.scanner.unfinished()
 
     def _learn_leftovers(self) -> None:
         """Tables whose CREATE text is left in free bytes, in the form in which the schema kept it."""
@@ -96,32 +110,47 @@ class Recovery:
         """The rows, live ones first where they are wanted."""
         if live:
             yield from self._live()
-        for image in self._images():
-            if time.monotonic() > self._until:
-                break
-            for hit in self.scanner.scan(image):
-                yield from self._told(hit)
-        for image in self._free():
-            if time.monotonic() > self._until:
-                break
-            for hit in self.scanner.scan(image, freed=True):
-                yield from self._told(hit)
-        for image in self._used():
-            if time.monotonic() > self._until:
-                break
-            for hit in self.scanner.slack(image):
-                yield from self._told(hit)
+        scan, slack = self.scanner.scan, self.scanner.slack
+        for what, images, look in (
+            ("earlier states of pages", self._images(), scan),
+            ("free pages", self._free(), lambda image: scan(image, freed=True)),
+            ("free bytes of pages in use", self._used(), slack),
+        ):
+            for image in images:
+                if time.monotonic() > self._until:
+                    self._unseen = self._unseen or what
+                    break
+                for hit in look(image):
+                    yield from self._told(hit)
         for hit in self._pending:
             yield from self.judge.row(hit)
         yield from self.judge.tombstones()
+
+    def free_bytes(self) -> dict[str, tuple[int, int]]:
+        """Bytes of freed cells, of the rest of pages in use and of free pages; how many are not zero."""
+        total = {"freeblock": [0, 0], "unallocated": [0, 0], "free_pages": [0, 0]}
+        for image in self._used():
+            for area in self.scanner.free(image):
+                part = bytearray(image.data[area.start : area.end])
+                for bound in area.bounds:  # which SQLite itself writes there
+                    part[bound - area.start : bound - area.start + 4] = b""
+                total[area.kind][0] += len(part)
+                total[area.kind][1] += len(part) - part.count(0)
+        for image in self._free():
+            part = bytearray(image.data[image.skip :])
+            total["free_pages"][0] += len(part)
+            total["free_pages"][1] += len(part) - part.count(0)
+        return {kind: (size, nonzero) for kind, (size, nonzero) in total.items()}
 
     def _told(self, hit: Hit) -> Iterator[Row]:
         """A row at once, or later: without its number it may prove to be one that is known."""
         if hit.target.kind == "index":
             self.judge.key(hit)
         elif (hit.target.kind == "table" and hit.rowid is None) or not hit.complete:
-            if len(self._pending) < 1_000_000:
+            if len(self._pending) < _MOST_PENDING:
                 self._pending.append(hit)
+            else:
+                self._unheld += 1
         else:
             yield from self.judge.row(hit)
 
@@ -156,7 +185,9 @@ class Recovery:
             page = before(number)
             if page is not None:
                 yield Image("db", number, None, (number - 1) * size, page, "before_wal", before)
-        yield from journal_images(self.journal, self.form, self._before.count, before)
+        kept = journal_images(self.journal, self.form, self._before.count, before)
+        self.kept_pages = len(kept)
+        yield from kept
 
     def _free(self) -> Iterator[Image]:
         """Pages of the file in no tree: on the free list, forgotten, or behind the stated end."""
@@ -248,6 +279,12 @@ def _pointer_maps(main: bytes, form: Form, count: int) -> set[int]:
     return set(range(2, count + 1, form.usable // 5 + 1))
 
 
+def opened(source: Source, seconds: float = 3600) -> Recovery:
+    """A database in a cell, with the log and the journal beside it. ValueError for what is none."""
+    beside = {k: s.read() for k, s in source.companions.items() if k in ("-wal", "-journal")}
+    return Recovery(source.read(), beside.get("-wal"), beside.get("-journal"), seconds=seconds)
+
+
 def slack(main: bytes, wal: bytes | None = None) -> dict[str, int | float]:
     """How many bytes lie free, and how many of them are not zero: whether erasing was made thorough.
 
@@ -255,18 +292,12 @@ def slack(main: bytes, wal: bytes | None = None) -> dict[str, int | float]:
     nothing has been deleted; only the log, the journal and indexes can then give rows back.
     """
     recovery = Recovery(main, wal)
-    count = {"pages": recovery.snapshot.count, "page_size": recovery.form.size}
-    total = {"freeblock": [0, 0], "unallocated": [0, 0], "free_pages": [0, 0]}
-    for image in recovery._used():
-        for area in recovery.scanner.free(image):
-            part = image.data[area.start : area.end]
-            total[area.kind][0] += len(part)
-            total[area.kind][1] += len(part) - part.count(0)
-    for image in recovery._free():
-        total["free_pages"][0] += len(image.data)
-        total["free_pages"][1] += len(image.data) - image.data.count(0)
+    total = recovery.free_bytes()
     free, filled = (sum(t[i] for t in total.values()) for i in (0, 1))
-    report: dict[str, int | float] = dict(count)
+    report: dict[str, int | float] = {
+        "pages": recovery.snapshot.count,
+        "page_size": recovery.form.size,
+    }
     for kind, (size, nonzero) in total.items():
         report[kind], report[f"{kind}_nonzero"] = size, nonzero
     report["share"] = round(filled / free, 4) if free else 0.0

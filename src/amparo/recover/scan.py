@@ -62,6 +62,13 @@ def _schema(image: Image, area: Area) -> bool:
     return image.page == 1 or b"CREATE " in image.data[area.start : area.end]
 
 
+def _alone(page: bytes, hit: Hit, end: int) -> bool:
+    """Whether one row of a common pattern is believed: it ends where it must, and its length is stated."""
+    stated = int.from_bytes(page[hit.start + 2 : hit.start + 4], "big") == hit.end - hit.start
+    sure = hit.confidence > 0.95 or stated
+    return sure and hit.end == end and sum(map(_speaks, hit.values)) > 1
+
+
 class Scanner:
     """Looks through page images; the same bytes are never looked at twice.
 
@@ -73,6 +80,8 @@ class Scanner:
         self._seen = set(survey.cells)
         self._areas: set[int] = set()
         self._budget = _BUDGET
+        self.left_out = 0
+        """Free bytes in which not every table was looked for."""
         self._effort = Effort(20_000 + size // 64)
         self._strong = sorted(
             (t for t in survey.targets.values() if t.kind != "index" and t.bits >= _ALONE),
@@ -82,6 +91,16 @@ class Scanner:
             (t for t in survey.targets.values() if t.kind != "index" and 12 < t.bits < _ALONE),
             key=lambda t: (not t.named, not t.table.dropped, -t.bits),
         )[:60]
+
+    def unfinished(self) -> Iterator[str]:
+        """What was not looked for to keep within bounds, one line each."""
+        if self.left_out:
+            yield (
+                f"tables other than those asked for were not looked for in {self.left_out:,} of the free"
+                " bytes: effort is bounded by the size of the file"
+            )
+        if self._effort.left <= 0:
+            yield "freed cells that lost their heads were not all put together: effort is bounded"
 
     def scan(self, image: Image, freed: bool = False) -> Iterator[Hit]:
         """Everything in a page that is not live as a whole."""
@@ -238,6 +257,7 @@ class Scanner:
         for target in self._weak:
             self._budget -= area.end - area.start
             if self._budget < 0 or time.monotonic() > self._until:
+                self.left_out += area.end - area.start
                 return
             carver = Carver(image.data, self._form, target, check, self._effort)
             pieces = carver.pieces(area.start, area.end, area.bounds, closed=True)
@@ -245,7 +265,8 @@ class Scanner:
             if not hits:
                 continue
             part = image.data[hits[0].start : area.end]
-            if sum(h.end - h.start for h in hits) > 0.6 * len(part) and len(hits) > 1:
+            told = len(hits) > 1 or _alone(image.data, hits[0], area.end)
+            if sum(h.end - h.start for h in hits) > 0.6 * len(part) and told:
                 yield from hits
                 return
 
@@ -258,6 +279,7 @@ class Scanner:
             if not target.named or len(self._strong) > 40:
                 self._budget -= size
                 if self._budget < 0:
+                    self.left_out += size
                     return
             yield target
 

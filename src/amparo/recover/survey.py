@@ -33,6 +33,7 @@ class Live:
     rows: dict[int, int] = field(default_factory=dict)
     """Row number to the hash of its payload."""
     payloads: set[int] = field(default_factory=set)
+    count: int = 0
 
 
 class Survey:
@@ -141,6 +142,7 @@ class Survey:
                     self.cells.add(hash(page[c.start : c.end]))
                 count += 1
                 if target.kind != "index":
+                    live.count += 1
                     digest = hash(payload)
                     live.payloads.add(digest)
                     if target.kind == "table":
