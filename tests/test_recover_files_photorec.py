@@ -14,6 +14,7 @@ from amparo.cli import main
 from amparo.model import Content, File, Media, Problem
 from amparo.recover import photorec
 from amparo.store import Case
+from amparo.store.case import read_config
 
 
 def card(path: Path) -> tuple[bytes, bytes]:
@@ -137,3 +138,14 @@ def test_a_program_that_fails_or_lies_costs_one_line(
     with Case.open(path) as case:
         (said,) = case.store.each(Problem, plugin="recover/photorec")
         assert said.reason == "PhotoRec names 1 files beyond the end of what it was given"
+
+
+def test_the_setting_stands_in_the_case_or_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text('name = "x"\nphotorec = true\n')
+    assert read_config(path, {}).photorec
+    assert not read_config(path, {"AMPARO_PHOTOREC": "false"}).photorec
+    for text, given in (('name = "x"\nphotorec = 1', {}), ('name = "x"', {"AMPARO_PHOTOREC": "x"})):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="must be true or false"):
+            read_config(path, given)

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from amparo.kit.plugin import Warn
 from amparo.kit.source import Source
 from amparo.recover.entries import content_of
-from amparo.recover.files import Carved, Tally, carve
+from amparo.recover.files import MEASURES, Carved, Tally, carve
 from amparo.recover.live_values import LiveValues, rest
 from amparo.recover.pages import MAGIC
 from amparo.recover.spans import Range
 
 LARGEST = 1 << 30
 """Bytes of a database, and of its log, whose rows are looked at."""
+FORMS = frozenset(MEASURES) - {"sqlite"}
 DATABASE, LOG = "-db", "-wal"
 """The companions in which the other part is."""
 
@@ -74,9 +75,8 @@ def search(source: Source, seconds: float) -> Iterator[tuple[bool, Carved] | War
         if split:
             yield Warn(f"{split} files in rows lie partly in the log, partly in the database")
         taken = [(at - first, n) for row in held for at, n in row if first <= at < last]
-    # A database is a file of a known form itself: its own head does not count.
-    begin = 16 if source.stream().read(16) == MAGIC else 0
-    for one in carve(source.stream(), rest(source.size, taken, begin), tally=tally):
+    # Its own first page, in the file or in a frame of its log, is the beginning of no other database.
+    for one in carve(source.stream(), rest(source.size, taken), forms=FORMS, tally=tally):
         if one.complete and content_of(source.stream(), one.segments).sha256 not in known:
             yield False, one
     yield from map(Warn, tally.lines())

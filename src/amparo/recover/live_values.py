@@ -102,9 +102,9 @@ def _long(page: bytes, c: Cell) -> bool:
     return any(t >= 12 and not t & 1 and (t - 12) >> 1 >= SHORTEST for t in head[1])
 
 
-def rest(size: int, taken: list[Range], start: int = 0) -> list[Range]:
-    """The ranges from ``start`` to ``size`` that are not taken."""
-    out, at = [], start
+def rest(size: int, taken: list[Range]) -> list[Range]:
+    """The ranges up to ``size`` that are not taken."""
+    out, at = [], 0
     for begin, length in sorted(taken):
         if begin > at:
             out.append((at, min(begin, size) - at))

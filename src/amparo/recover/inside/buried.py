@@ -11,6 +11,7 @@ from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Warn, carver
 from amparo.kit.source import Source
 from amparo.recover.entries import EMBEDDED, Entries, How, Told, carved
+from amparo.recover.inside_database import DATABASE, search
 from amparo.recover.previews import preview
 from amparo.recover.readers import Space
 from amparo.recover.spans import Range, Spans
@@ -37,7 +38,9 @@ def files(source: Source, found: Found) -> Iterator[Told]:
         yield Warn(f"not looked into: found inside {DEEPEST} others already")
         return
     entries = Entries(source.stream(), found)
-    if sniff(source.stream().read(HEAD), source.size) in _DATABASES:
+    # A journal that was used up has no head any more; its database lies beside it.
+    database = sniff(source.stream().read(HEAD), source.size) in _DATABASES
+    if database or DATABASE in source.companions:
         yield from _database(source, entries)
         return
     kept = collection(Spans(source.stream(), [(0, source.size)]))
@@ -71,8 +74,6 @@ def _collected(kept: Iterator[Small], entries: Entries) -> Iterator[Told]:
 
 def _database(source: Source, entries: Entries) -> Iterator[Told]:
     """Files inside a database: those that live rows hold, and those that none holds."""
-    from amparo.recover.inside_database import search
-
     for thing in search(source, _SEARCHING):
         if isinstance(thing, Warn):
             yield thing
