@@ -47,6 +47,7 @@ OBSERVING = frozenset(
         "amparo.model.observations",
         "amparo.model.quotes",
         "amparo.model.recovery",
+        "amparo.model.reported",
     }
 )
 """Where the kinds are written down that say what was read."""
