@@ -14,6 +14,7 @@ from amparo.model import (
     ContentKind,
     Exif,
     File,
+    KnownDispute,
     KnownMatch,
     Mark,
     Media,
@@ -135,6 +136,8 @@ def test_what_is_known_or_judged_is_not_in_the_queue() -> None:
     queue = case.queue()
     assert {u.content for u in queue} == {half, listed, taken_back, free}
     assert [u.rank for u in queue] == [1, 2, 3, 4]
+    case.records.append(KnownDispute(content=ignored, between=(), reasons=("lists disagree",)))
+    assert ignored in {u.content for u in case.queue()}
 
 
 def test_a_series_made_here_and_posted_first_leads() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from amparo.model import Action, KnownMatch, Mark
 from amparo.kit.schemes import SCHEMES, find_scheme, label
+from amparo.model import Action, KnownMatch, Mark
 from amparo.review.stacks import Filter, Queue, build_queue
 from amparo.review.words import evidence, plain_evidence, size, when
 from amparo.store.case import Case

@@ -21,6 +21,7 @@ from amparo.model import (
     Exif,
     File,
     Id,
+    KnownDispute,
     KnownMatch,
     Mark,
     Media,
@@ -45,7 +46,7 @@ _GRAVE = ("grave", "concern")
     stage="rank",
     version=1,
     reads=(
-        Content, ContentKind, Exif, File, KnownMatch, Mark, Media, Message, Position, Posting, Resolution,
+        Content, ContentKind, Exif, File, KnownDispute, KnownMatch, Mark, Media, Message, Position, Posting, Resolution,
         StackMember,
     ),
     makes=(Unseen,),
@@ -204,7 +205,8 @@ def _known(view: View, of: dict[Id, Stack]) -> tuple[dict[str, set[Id]], dict[Id
     for centre, some in ignored.items():
         if len(some) >= of[centre].contents:
             found["ignore"].add(centre)
-    found["ignore"] -= found["alert"]
+    disputed = {of[c].centre for (c,) in view.columns(KnownDispute, "content") if c in of}
+    found["ignore"] -= found["alert"] | disputed
     latest: dict[Id, tuple[int, str]] = {}
     for subject, scheme, version, code, time in view.columns(
         Mark, "subject", "scheme", "version", "code", "time", form="category"

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from amparo.kit.schemes import find_scheme
 from amparo.model import Id
 from amparo.review import (
     account,
@@ -36,7 +37,6 @@ from amparo.review import (
 from amparo.review.desk import HERE, Desk, now
 from amparo.review.door import Door
 from amparo.review.reads import Reads
-from amparo.kit.schemes import find_scheme
 from amparo.store.backend import StoreRefused
 from amparo.store.case import Case
 

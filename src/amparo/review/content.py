@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from amparo.kit.schemes import label
 from amparo.model import (
     Attachment,
     Content,
@@ -12,6 +13,7 @@ from amparo.model import (
     File,
     Fingerprint,
     Id,
+    KnownDispute,
     KnownMatch,
     KnownSet,
     Mark,
@@ -20,11 +22,11 @@ from amparo.model import (
     Position,
     Problem,
     StackMember,
+    Unseen,
 )
 from amparo.review.desk import Desk
 from amparo.review.links import described, links_of
 from amparo.review.listing import whole
-from amparo.kit.schemes import label
 from amparo.review.steps import earliest, steps, travel
 
 router = APIRouter()
@@ -71,6 +73,8 @@ def content(request: Request, id: Id) -> Response:
             "member_count": len(related),
             "member_contents": reads.many(Content, related[:60]),
             "known": known,
+            "disputes": reads.among(KnownDispute, "content", related),
+            "unseen": next(iter(reads.rows(Unseen, content=centre)), None),
             "sets": reads.many(KnownSet, [match.known_set for match in known]),
             "attachments": attachments[:100],
             "attachment_count": len(attachments),

@@ -16,11 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from amparo import __version__
+from amparo.kit.schemes import Scheme, label, tone
 from amparo.model import Action, File, Id, KnownMatch, Mark, Problem
 from amparo.model.actions import verb_action
 from amparo.review.directory import Directory
 from amparo.review.reads import Reads
-from amparo.kit.schemes import Scheme, label, tone
 from amparo.review.stacks import Queue, build_queue
 from amparo.review.words import install, jsonable
 from amparo.store.case import Case

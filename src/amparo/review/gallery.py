@@ -7,13 +7,24 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from amparo.model import Content, Exif, File, Id, KnownMatch, Media, StackMember
+from amparo.model import (
+    Content,
+    Exif,
+    File,
+    Id,
+    KnownDispute,
+    KnownMatch,
+    Media,
+    StackMember,
+    Unseen,
+)
 from amparo.review.desk import Desk
 from amparo.review.listing import whole
 from amparo.review.stacks import KNOWN, ORDERS, Filter, Queue
 from amparo.review.steps import earliest, steps, travel
 
 router = APIRouter()
+SHOWN = ("hide", "unknown", "alert", "disputed", "ignore", "all")
 LIVE = 120
 """Most tiles one answer holds."""
 
@@ -24,7 +35,7 @@ def wanted(request: Request, desk: Desk) -> Filter:
     known, order, grade = (query.get(n, "") for n in ("known", "order", "grade"))
     codes = {category.code for category in desk.scheme.categories}
     return Filter(
-        known=known if known in ("hide", "unknown", "alert", "ignore", "all") else "hide",
+        known=known if known in SHOWN else "hide",
         grade=grade if grade == "none" or grade in codes else "any",
         exhibit=query.get("exhibit", ""),
         order=order if order in ORDERS else "unseen",
@@ -81,6 +92,7 @@ def tile(queue: Queue, stack: int, position: int, contents: dict[Id, Content]) -
         "exhibits": int(queue.spread[stack]),
         "known": KNOWN[int(queue.known[stack])],
         "camera": bool(queue.camera[stack]),
+        "disputed": bool(queue.disputed[stack]),
         "mime": content.mime if content is not None else "",
         "scheme": scheme,
         "version": version,
@@ -109,6 +121,8 @@ def stack(request: Request, id: Id) -> Response:
             "id": centre,
             "tile": tile(queue, number, 0, contents),
             "known": reads.among(KnownMatch, "content", members),
+            "disputes": reads.among(KnownDispute, "content", members),
+            "unseen": next(iter(reads.rows(Unseen, content=centre)), None),
             "files": files[:12],
             "file_count": int(queue.files[number]),
             "exhibits": {f.exhibit: desk.directory().exhibits.get(f.exhibit) for f in files},

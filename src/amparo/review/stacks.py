@@ -13,11 +13,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from amparo.model import Content, Exif, File, Id, KnownMatch, Mark, StackMember
+from amparo.model import (
+    Content,
+    Exif,
+    File,
+    Id,
+    KnownDispute,
+    KnownMatch,
+    Mark,
+    StackMember,
+    Unseen,
+)
 from amparo.store.case import Case
 
 ORDERS = ("unseen", "copies", "newest")
 KNOWN = ("", "alert", "ignore")
+LAST = 1 << 40
+"""Place in the never-seen queue of what is not in it."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -60,6 +72,10 @@ class Queue:
     known: Ints
     """0 unknown, 1 alert, 2 ignore."""
     camera: Bools
+    disputed: Bools
+    """Lists contradict each other about a content of it."""
+    rank: Ints
+    """Place in the never-seen queue; :data:`LAST` where it is not in it."""
     grades: list[tuple[str, str, str]]
     """Scheme, version and code of the latest judgement; code "" means none."""
     stack_of: dict[Id, int]
@@ -72,7 +88,9 @@ class Queue:
         done = (self.known > 0) | graded
         # lexsort: the last key leads
         self.orders = {
-            "unseen": np.lexsort((index, -self.newest, -self.files, ~self.camera, graded, done)),
+            "unseen": np.lexsort(
+                (index, -self.newest, -self.files, ~self.camera, self.rank, graded, done)
+            ),
             "copies": np.lexsort((index, -self.newest, -self.files)),
             "newest": np.lexsort((index, -self.files, -self.newest)),
         }
@@ -90,6 +108,8 @@ class Queue:
             keep &= self.known != KNOWN.index("ignore")
         elif wanted.known == "unknown":
             keep &= self.known == 0
+        elif wanted.known == "disputed":
+            keep &= self.disputed
         elif wanted.known in ("alert", "ignore"):
             keep &= self.known == KNOWN.index(wanted.known)
         if wanted.exhibit:
@@ -167,14 +187,26 @@ def build_queue(case: Case) -> Queue:
         stack = stack_of.get(content)
         if stack is not None and (make or serial):
             camera[stack] = True
+    disputed = np.zeros(count, bool)
+    for (content,) in store.columns(KnownDispute, "content"):
+        if content in stack_of:
+            disputed[stack_of[content]] = True
+    rank = np.full(count, LAST, np.int64)
+    for content, place in store.columns(Unseen, "content", "rank"):
+        if content in stack_of:
+            rank[stack_of[content]] = place
+    known = known_of(case, stack_of, contents)
+    known[disputed & (known == KNOWN.index("ignore"))] = 0  # a person decides before it is hidden
     return Queue(
         centres=centres,
         contents=contents.astype(np.int64),
         files=files,
         spread=spread,
         newest=newest,
-        known=known_of(case, stack_of, contents),
+        known=known,
         camera=camera,
+        disputed=disputed,
+        rank=rank,
         grades=grades_of(store.columns(
             Mark, "subject", "scheme", "version", "code", "time", form="category"
         ), stack_of, count),
