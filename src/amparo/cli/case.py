@@ -106,6 +106,31 @@ def _number(given: str, path: Path) -> str:
     return number
 
 
+def label(args: argparse.Namespace) -> int:
+    """Correct an exhibit's label."""
+    from amparo.model import Exhibit
+    from amparo.run.custody import relabel
+
+    asked = {n: getattr(args, n) for n in ("site", "holder", "legal_basis")}
+    given = {name: text for name, text in asked.items() if text is not None}
+    if not given:
+        raise Refused("give --site, --holder or --legal-basis")
+    with opened(args.case, write=True) as case:
+        equal = {"country": args.country.upper()} if args.country else {}
+        found = list(case.store.each(Exhibit, number=args.exhibit, **equal))
+        if len(found) != 1:
+            raise Refused(
+                f"no exhibit {args.exhibit} in this case"
+                if not found
+                else f"{len(found)} exhibits have the number {args.exhibit}: give --country"
+            )
+        now = relabel(case, found[0], **given)
+    labels = {"site": now.site, "holder": now.holder, "legal_basis": now.legal_basis}
+    lines = [f"{name.replace('_', ' ')}: {safe(text)}" for name, text in labels.items()]
+    answer(args.json, {"number": now.number, **labels}, [f"Exhibit {safe(now.number)}", *lines])
+    return DONE
+
+
 def run(args: argparse.Namespace) -> int:
     """Do all that is missing."""
     from amparo.run.progress import Progress

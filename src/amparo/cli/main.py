@@ -15,6 +15,7 @@ VERBS = {
     "demo": "demo",
     "new": "case",
     "add": "case",
+    "label": "case",
     "run": "case",
     "status": "case",
     "verify": "case",
@@ -28,6 +29,7 @@ HELP = {
     "demo": "build the synthetic operation, run everything, open the desk",
     "new": "create a case",
     "add": "take in exhibits: a folder, archive, disk image or phone backup each",
+    "label": "correct what stands on an exhibit's label; noted in the chain of actions",
     "run": "do all that is missing, with progress; resumable",
     "status": "what is done, what is not, what could not be read and why",
     "verify": "check custody hashes and the chain of actions",
@@ -94,6 +96,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--sha256", default="", help="hash stated on paper, held against the container's"
     )
+
+    p = verb("label")
+    p.add_argument("exhibit", metavar="EXHIBIT", help="the exhibit's number")
+    p.add_argument("--country", default="", help="of the exhibit, where its number stands twice")
+    p.add_argument("--site", help="where it was seized")
+    p.add_argument("--holder", help="who held it")
+    p.add_argument("--legal-basis", help="warrant or other authority")
 
     p = verb("run")
     p.add_argument("--stage", default="", help="only this stage")

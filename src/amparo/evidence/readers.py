@@ -6,6 +6,7 @@ is read again; ``companions`` are the files SQLite writes beside a database, by 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -47,6 +48,23 @@ def together(fds: list[int], locator: str) -> Source:
         at += int(count)
     sources[0].companions = {str(number): other for number, other in enumerate(sources[1:])}
     return sources[0]
+
+
+def sealed(fds: list[int], locator: str) -> Source:
+    """A database with its companions, read only while these are what they were at intake.
+
+    ``{"reader", "locator", "sha256": {suffix: hex}}``. Raises ValueError for a companion that has changed.
+    """
+    place = json.loads(locator)
+    reader: Callable[[list[int], str], Source] = load(str(place["reader"]))  # type: ignore[assignment]
+    source = reader(fds, str(place["locator"]))
+    for suffix, stated in place["sha256"].items():
+        stream, digest = source.companions[suffix].stream(), hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        if digest.hexdigest() != stated:
+            raise ValueError(f"its {suffix.lstrip('-')} has changed since intake")
+    return source
 
 
 def zip_member(fds: list[int], locator: str) -> Source:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from amparo.evidence.detect import IMAGES
+from amparo.evidence.detect import IMAGES, UNWRAPPED
 from amparo.evidence.folder import hash_pieces, open_file, walk
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Seal, path_bytes
-from amparo.run.exhibits import carved_from, derived_of, pieces
-from amparo.run.intake import list_folder, manifest, seal_words
+from amparo.run.exhibits import carved_from, derived_of, open_read_only, pieces, unwrapped
+from amparo.run.intake import (
+    UNWRAPPED_SPEC,
+    derived_words,
+    list_folder,
+    manifest,
+    seal_words,
+)
 from amparo.run.progress import Progress
 from amparo.run.writer import machine_action, now_ms, person_action
 from amparo.store import Case
@@ -58,7 +64,7 @@ def check_seals(case: Case, show: Progress) -> list[Checked]:
                 reason = "" if now.sha256 == seal.sha256 else "CHANGED since intake"
             else:
                 reason = _changed_files(case, exhibit, seal, root, show)
-            reason = reason or _in_the_chain(case, seal)
+            reason = reason or _in_the_chain(case, seal) or _derived(case, exhibit)
         except (OSError, ValueError) as error:
             reason = f"could not be read: {getattr(error, 'strerror', None) or error}"
         out.append(Checked(exhibit.number, seal.files, reason))
@@ -74,6 +80,48 @@ def _in_the_chain(case: Case, seal: Seal) -> str:
         if action.kind.startswith("evidence/") and action.status == "done"
     }
     return "" if seal_words(seal) in stated else "the SEAL is not the one that intake noted"
+
+
+def _derived(case: Case, exhibit: Exhibit) -> str:
+    """ "" when what Amparo itself took out of the exhibit is still that, else what is wrong.
+
+    What was deleted is made again when it is needed, and is no fault.
+    """
+    tar = unwrapped(case, exhibit)
+    if exhibit.form in UNWRAPPED and tar.exists():
+        stated = [
+            action.purpose
+            for _, action, _ in case.store.history(exhibit.id)
+            if action.kind == UNWRAPPED_SPEC.id
+        ]
+        if stated and stated[-1] != derived_words(_hash(open_read_only(tar))):
+            return "what was unpacked from it has CHANGED in the case's folder (delete it there)"
+    for file in case.store.each(File, exhibit=exhibit.id, entry="file"):
+        path = derived_of(case, file)
+        if path is None or not path.exists():
+            continue
+        content = case.store.get(Content, file.content)
+        if content is None or _hash(open_read_only(path)) != content.sha256:
+            return f"the decrypted copy of {file.path} has CHANGED in the case's folder (delete it there)"
+    return ""
+
+
+def relabel(case: Case, exhibit: Exhibit, **labels: str) -> Exhibit:
+    """Correct what stands on an exhibit's label (``site``, ``holder``, ``legal_basis``); noted as an action.
+
+    What was sealed, and the number under which it is known, cannot be changed.
+    """
+    corrected = replace(exhibit, **labels)
+    changed = [
+        f"{name}: {getattr(exhibit, name)!r} -> {text!r}"
+        for name, text in labels.items()
+        if getattr(exhibit, name) != text
+    ]
+    if changed:
+        case.store.correct(
+            corrected, person_action("label", (exhibit.id,), "; ".join(sorted(changed)))
+        )
+    return corrected
 
 
 def compare_stated(case: Case, exhibit: Exhibit, seal: Seal, stated: str) -> str:
@@ -143,7 +191,10 @@ def _changed_files(case: Case, exhibit: Exhibit, seal: Seal, root: Path, show: P
 
 
 def _sha256(root: Path, path: str) -> str:
-    fd = open_file(root, path)
+    return _hash(open_file(root, path))
+
+
+def _hash(fd: int) -> str:
     with open(fd, "rb") as stream:
         digest = hashlib.sha256()
         while block := stream.read(BLOCK):

@@ -73,22 +73,33 @@ class Exhibits:
         root = Path(os.fsdecode(path_bytes(exhibit.source)))
         beside = self._companions(file)
         if exhibit.form == "itunes":
-            return self._in_backup(root, file, beside)
+            return self._sealed(self._in_backup(root, file, beside), beside)
         if exhibit.form == "folder":
             paths = [file.path, *(f.path for f in beside.values())]
-            return Reach(
+            lying = Reach(
                 lambda: open_all([partial(open_file, root, p) for p in paths]),
                 f"{READERS}:whole",
                 json.dumps({"companions": list(beside)}),
                 len(paths),
             )
+            return self._sealed(lying, beside)
         locator = place_of(file)
         locator["companions"] = {suffix: place_of(f) for suffix, f in beside.items()}
         reader = MEMBERS.get(exhibit.form, f"{READERS}:tar_member")
         whole = container(self._case, exhibit)
         if exhibit.form in IMAGES:
             locator |= json.loads(whole.locator)
-        return Reach(whole.open, reader, json.dumps(locator), whole.count)
+        inside = Reach(whole.open, reader, json.dumps(locator), whole.count)
+        return self._sealed(inside, beside)
+
+    def _sealed(self, reach: Reach, beside: dict[str, File]) -> Reach:
+        """The same, held against what the companions were at intake: the file itself always is."""
+        if not beside:
+            return reach
+        contents = self._case.store.many(Content, [f.content for f in beside.values()])
+        hashes = {s: contents[f.content].sha256 for s, f in beside.items() if f.content in contents}
+        place = {"reader": reach.reader, "locator": reach.locator, "sha256": hashes}
+        return Reach(reach.open, f"{READERS}:sealed", json.dumps(place), reach.count)
 
     @staticmethod
     def _in_backup(root: Path, file: File, beside: dict[str, File]) -> Reach:

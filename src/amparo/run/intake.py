@@ -46,6 +46,8 @@ UNWRAPPERS = {
 }
 """What takes the layer off a form that holds a tar."""
 
+UNWRAPPED_SPEC = Spec("evidence", "unwrap", 1, "Takes the layer of packing off a tar.", "")
+
 
 @dataclass
 class Taken:
@@ -104,8 +106,13 @@ def add_exhibit(
         source=path_text(os.fsencode(path)),
     )
     known = case.store.get(Exhibit, exhibit.id)
-    if known is not None and known != exhibit:
-        raise ValueError(f"exhibit number {number} is taken: {known.source}")
+    if known is not None:
+        if (known.form, known.source) != (exhibit.form, exhibit.source):
+            raise ValueError(f"exhibit number {number} is taken: {known.source}")
+        given = {"site": site, "holder": holder, "legal_basis": legal_basis}
+        if any(text and text != getattr(known, name) for name, text in given.items()):
+            raise ValueError(f"exhibit {number} has another label: amparo label corrects it")
+        exhibit = known
     if exhibit.form not in FOLDERS:
         pieces(exhibit)  # refuses a later piece of an image
     case.store.put([exhibit])
@@ -193,6 +200,11 @@ def _write(
         done=[(exhibit.id, spec.id, version)],
         maker=spec.id,
     )
+
+
+def derived_words(sha256: str) -> str:
+    """What came out from under a layer of packing, as the action that made it states it."""
+    return f"derived: SHA-256 {sha256}"
 
 
 def seal_words(seal: Seal) -> str:
@@ -284,12 +296,19 @@ def _unwrap(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[str], 
     path = pieces(exhibit)[0]
     packed = Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
     reach = with_secrets(packed, [secret_reach(secret) for secret in secrets(case)])
+    digest = hashlib.sha256()
     with part.open("wb") as out:
 
         def start() -> list[int]:
+            nonlocal digest
+            digest = hashlib.sha256()
             out.seek(0)
             out.truncate()
             return reach.open()
+
+        def take(data: bytes) -> None:
+            digest.update(data)
+            out.write(data)
 
         job = Job(
             token=exhibit.id,
@@ -300,10 +319,16 @@ def _unwrap(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[str], 
             open=start,
             found=Found(exhibit.id, "", exhibit.number, ""),
             seconds=24 * 3600.0,
-            sink=out.write,
+            sink=take,
         )
         outcome = next(iter(guard.get().run([[job]])))
     part.replace(target)
+    case.store.act(
+        replace(
+            machine_action(UNWRAPPED_SPEC, now_ms(), (exhibit.id,), isolation=outcome.isolation),
+            purpose=derived_words(digest.hexdigest()),
+        )
+    )
     error = outcome.error.removeprefix("ValueError: ")
     return outcome.warnings + ([error] if error else []), error.startswith("encrypted")
 

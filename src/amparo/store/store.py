@@ -217,6 +217,13 @@ class Store(Audited):
             changes.add(given, action.kind)
             return ledger.append(self._backend, changes.connection, action)
 
+    def correct(self, record: Record, action: Action) -> int:
+        """Exchange a record that nothing but a person's word stands behind for itself with other fields."""
+        with changing(self._backend, durable=True) as changes:
+            changes.drop(record.KIND, [record.id])
+            changes.add([record], "")
+            return ledger.append(self._backend, changes.connection, action)
+
     def remove(self, kind: type[Record], ids: Iterable[Id], action: Action) -> int:
         """Delete records by a person's deed; how many there were. The last go with the action."""
         removed, waiting = 0, list[Id]()
