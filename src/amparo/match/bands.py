@@ -2,8 +2,9 @@
 
 The 256 bits are cut into bands. Two codes within ``radius`` bits agree in at least one band up to its
 own radius, as long as the bands' radii plus one sum up to more than ``radius``: only codes that share
-such a band are compared, and none is missed. Keys of a band index posting lists in CSR form: the rows
-with key k are ``posts[starts[k] : starts[k + 1]]``. Importing this does not import numba; searching does.
+such a band are compared, and none is missed. Bits that lie in no band only make two codes differ more.
+Keys of a band index posting lists in CSR form: the rows with key k are ``posts[starts[k] : starts[k + 1]]``.
+Importing this does not import numba; searching does.
 
 Hits are int64[h, 3]: query row, stored row, distance. A search writes as many as ``out`` has room for,
 fills ``counts`` (hits of each query) and gives the number of all.
@@ -14,8 +15,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from itertools import combinations
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,25 +29,73 @@ Found = NDArray[np.int64]
 Search = Callable[[Codes, Counts, Found], int]
 """(queries, counts[q], out[room, 3]) -> number of hits."""
 
+BYTES = 130
+"""Most bytes a stored code may take, itself included; the lists of few codes may take a little more."""
+INDEXED = 31
+"""The radius for which an index is cut; it answers every smaller one too."""
+
 _BLOCK = 1 << 20
-_RANGES = 64
+_LEAST_STARTS = 1 << 18
+_CANDIDATE = 2
+"""What comparing with one code costs, in keys looked up."""
 
 
-def cut(codes: int) -> int:
-    """Number of bands: 16 of 16 bits are quickest up to two million codes, 11 of 23 or 24 beyond."""
-    return 16 if codes <= 2_000_000 else 11
+@cache
+def cut(codes: int) -> tuple[int, ...]:
+    """Widths of the bands for so many codes: the least work times memory, within :data:`BYTES`.
+
+    Few wide bands take many keys with few codes each, many narrow ones the reverse: a million codes
+    want 12 bands of 20 bits, ten million 11 of 23 or 24, a hundred million 10 of 25 or 26.
+    """
+    choices = [_fitted(bands, codes) for bands in range(8, 17)]
+    return min(choices, key=lambda w: _work(w, codes) * (_starts(w) + codes * (8 + len(w))))
+
+
+def _starts(widths: tuple[int, ...]) -> int:
+    """Numbers that say where the keys of all bands begin."""
+    return sum((1 << width) + 1 for width in widths)
+
+
+def _fitted(bands: int, codes: int) -> tuple[int, ...]:
+    """256 bits in so many bands, the widest narrowed until their lists fit."""
+    most = max(_LEAST_STARTS, codes * (BYTES - 32 - 4 * bands) // 4)
+    widths = even(bands)
+    while _starts(tuple(widths)) > most:
+        widest = len(widths) - 1 - widths[::-1].index(max(widths))
+        widths[widest] -= 1
+    return tuple(widths)
+
+
+def even(bands: int) -> list[int]:
+    """256 bits in so many bands, wide ones first."""
+    narrow, wide = divmod(256, bands)
+    return [narrow + (band < wide) for band in range(bands)]
+
+
+def _work(widths: tuple[int, ...], codes: int) -> float:
+    """Keys to look up for one query, and the codes they may bring up, in one figure."""
+    each = zip(widths, _radii(len(widths), INDEXED), strict=True)
+    keys = [(width, sum(comb(width, k) for k in range(r + 1))) for width, r in each]
+    return sum(n * (1 + _CANDIDATE * codes / (1 << width)) for width, n in keys)
+
+
+def _radii(bands: int, radius: int) -> list[int]:
+    """A radius for each band; plus one each, they sum up to the whole radius plus one. -1: not tried.
+
+    The wider bands, with more keys to try, get the smaller ones.
+    """
+    each, more = divmod(radius + 1, bands)
+    return [each - 1 + (band >= bands - more) for band in range(bands)]
 
 
 class Bands:
-    """How 256 bits are cut into so many bands, and what to flip in each key for a radius."""
+    """How 256 bits are cut into bands of these widths, and what to flip in each key for a radius."""
 
-    def __init__(self, bands: int, radius: int) -> None:
-        narrow, wide = divmod(256, bands)
+    def __init__(self, widths: tuple[int, ...], radius: int) -> None:
         self.radius = radius
-        self.widths = np.full(bands, narrow, dtype=np.int64)
-        self.widths[:wide] += 1
+        self.widths = np.array(widths, dtype=np.int64)
         self.offsets = np.cumsum(self.widths) - self.widths
-        bits = np.zeros((bands, 256), dtype=np.uint8)
+        bits = np.zeros((len(widths), 256), dtype=np.uint8)
         for band, (offset, width) in enumerate(zip(self.offsets, self.widths, strict=True)):
             bits[band, offset : offset + width] = 1
         self.words = np.packbits(bits, axis=1, bitorder="little").view("<u8")
@@ -60,14 +110,8 @@ class Bands:
 
     @cached_property
     def tried(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(radii[b], masks[b, m], ends[b]): what to flip in a key so that no pair is missed.
-
-        The radii plus one sum up to the whole radius plus one; the wider bands, with more keys to try,
-        get the smaller ones; -1 means a band need not be tried.
-        """
-        each, more = divmod(self.radius + 1, len(self))
-        radii = np.full(len(self), each - 1, dtype=np.int64)
-        radii[len(radii) - more :] += 1
+        """(radii[b], masks[b, m], ends[b]): what to flip in a key so that no pair is missed."""
+        radii = np.array(_radii(len(self), self.radius), dtype=np.int64)
         lists = []
         for width, r in zip(self.widths.tolist(), radii.tolist(), strict=True):
             flips = (c for k in range(r + 1) for c in combinations(range(width), k))
@@ -80,13 +124,14 @@ class Bands:
 
 
 @cache
-def _bands(number: int, radius: int) -> Bands:
-    return Bands(number, radius)
+def bands_of(widths: tuple[int, ...], radius: int) -> Bands:
+    """Bands of these widths, made once."""
+    return Bands(widths, radius)
 
 
 def bands_for(codes: int, radius: int) -> Bands:
-    """The bands for this many stored codes."""
-    return _bands(cut(codes), radius)
+    """The bands by which this many stored codes are indexed."""
+    return bands_of(cut(codes), radius)
 
 
 class Postings(NamedTuple):
@@ -104,9 +149,9 @@ class Postings(NamedTuple):
         made = empty((bands.starts,), np.uint32), empty((len(bands), len(codes)), np.uint32)
         starts, posts = (np.asarray(array) for array in made)
         starts[:] = 0
-        for band in range(len(bands)):
-            part = _starts(starts, bands, band)
-            banding.sort_band(codes, bands.offsets[band], bands.widths[band], part, posts[band])
+        for band, (first, width) in enumerate(zip(bands.first, bands.widths, strict=True)):
+            part = starts[first : first + (1 << width) + 1]
+            banding.sort_band(codes, bands.offsets[band], width, part, posts[band])
         return cls(*made)
 
     def search(self, codes: Codes, radius: int) -> Search:
@@ -118,82 +163,6 @@ class Postings(NamedTuple):
         return lambda queries, counts, out: int(
             banding.probe(queries, codes, *self, *how, counts, out)
         )
-
-
-class _Order(NamedTuple):
-    """Codes copied into the order of one band's keys, their rows, and where each key begins."""
-
-    codes: Codes
-    rows: NDArray[np.uint32]
-    starts: NDArray[np.uint32]
-
-
-def _starts(starts: NDArray[np.uint32], bands: Bands, band: int) -> NDArray[np.uint32]:
-    first = int(bands.first[band])
-    return starts[first : first + (1 << int(bands.widths[band])) + 1]
-
-
-def _in_order(codes: Codes, bands: Bands, band: int) -> _Order:
-    from amparo.match.compiled import banding
-
-    starts = np.zeros((1 << int(bands.widths[band])) + 1, dtype=np.uint32)
-    rows = np.empty(len(codes), dtype=np.uint32)
-    banding.sort_band(codes, bands.offsets[band], bands.widths[band], starts, rows)
-    return _Order(codes[rows], rows, starts)
-
-
-def join_pairs(codes: Codes, radius: int) -> list[Found]:
-    """Every pair within ``radius``, once, lower row first."""
-    bands = bands_for(len(codes), radius)
-    counts = np.zeros(len(codes), dtype=np.int64)
-    found = []
-    for band in range(len(bands)):
-        order = _in_order(codes, bands, band)
-        found += _join(order, order, bands, band, counts, len(codes) // _RANGES + 64)
-    return found
-
-
-def join_many(
-    queries: Codes, codes: Codes, postings: Postings, radius: int, counts: Counts, keep: bool
-) -> list[Found]:
-    """All hits of many queries at once, band by band in the order of the keys: reading is sequential.
-
-    With ``keep`` false the hits are only counted, into ``counts``.
-    """
-    bands = bands_for(len(codes), radius)
-    found = []
-    for band in range(len(bands)):
-        posts = np.asarray(postings.posts[band])
-        stored = _Order(codes[posts], posts, _starts(postings.starts, bands, band))
-        asked = _in_order(queries, bands, band)
-        room = len(queries) // _RANGES + 64 if keep else 0
-        found += _join(asked, stored, bands, band, counts, room)
-    return found
-
-
-def _join(a: _Order, b: _Order, bands: Bands, band: int, counts: Counts, room: int) -> list[Found]:
-    """The pairs of a and b that this band is the first to show; only counted when ``room`` is 0.
-
-    Keys are cut into ranges, and a row of a has one key, so no two threads add to one count. Counts are
-    whole only without room: a range that found too little of it is searched twice.
-    """
-    from amparo.match.compiled import banding
-
-    radii, masks, ends = bands.tried
-    if not ends[band]:
-        return []
-    how = (band, bands.words, radii, masks, ends[band], bands.radius)
-    step = (1 << int(bands.widths[band])) // _RANGES
-
-    def joined(number: int) -> Found:
-        cut = (number * step, (number + 1) * step)
-        join = partial(banding.join, *a, *b, a is b, *cut, *how, counts)
-        if room:
-            return all_found(join, room)
-        join(none_found())
-        return none_found()
-
-    return in_parallel(joined, _RANGES)
 
 
 def flat_search(codes: Codes, radius: int, compiled: bool) -> Search:

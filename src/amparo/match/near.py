@@ -26,10 +26,9 @@ from amparo.match.bands import (
     bands_for,
     flat_search,
     in_parallel,
-    join_many,
-    join_pairs,
     none_found,
 )
+from amparo.match.joins import join_many, join_pairs
 
 RADIUS = 31
 """Hamming distance up to which two PDQ codes are held to be the same picture."""
@@ -55,10 +54,18 @@ def codes_of(values: list[bytes]) -> Codes:
 
 
 class NearIndex:
-    """Stored codes, searchable; row numbers are the order in which they were given.
+    """Stored codes, searchable exactly; row numbers are the order in which they were given.
 
-    What is added later stands in a tail that is scanned flat (100,000 codes: a fraction of a
-    millisecond a query); build again when it has grown long.
+    It serves any codes of 256 bits and needs nothing else of Amparo::
+
+        index = NearIndex.build(codes, Path("seized"))     # uint64[n, 4]; or in memory, without a path
+        index = NearIndex.open(Path("seized"))             # at once: its arrays are memory-mapped
+        query, stored, distance = index.query(codes[:10])  # all within 31 bits, none missed
+        index.add(more)                                    # on disk when it returns
+
+    About 100 to 130 bytes a code, itself included. What is added later stands in a tail that is scanned
+    flat (100,000 codes: a fraction of a millisecond a query); build again when it has grown long. One
+    process adds at a time; any number read. Radii beyond 31 are answered by a scan of everything.
     """
 
     def __init__(
@@ -88,7 +95,10 @@ class NearIndex:
             return np.lib.format.open_memmap(file, "w+", dtype=dtype, shape=shape)
 
         try:
-            np.save(fresh / "codes.npy", codes)
+            with (fresh / "codes.npy").open("wb") as file:
+                np.save(file, codes)
+                file.flush()
+                os.fsync(file.fileno())
             if len(codes) >= _FEW:
                 for array in Postings.of(codes, on_disk):
                     array.flush()  # type: ignore[attr-defined]
@@ -142,11 +152,11 @@ class NearIndex:
         """All stored codes within ``radius``: (query row, stored row, distance), in that order."""
         queries = _rows(codes)
         found: list[Found] = []
-        postings = self._joinable(queries, radius)
-        if postings is not None:
+        joined = self._joined(queries, radius)
+        if joined:
             scratch = np.zeros(len(queries), dtype=np.int64)
-            found += join_many(queries, self._codes, postings, radius, scratch, keep=True)
-        for search, offset in self._searches(len(queries), radius, joined=postings is not None):
+            found += join_many(queries, self._codes, radius, scratch, keep=True)
+        for search, offset in self._searches(len(queries), radius, joined):
 
             def one(number: int, search: Search = search, offset: int = offset) -> Found:
                 chunk = queries[number * _CHUNK : (number + 1) * _CHUNK]
@@ -163,10 +173,10 @@ class NearIndex:
         """How many stored codes lie within ``radius`` of each query; memory does not depend on it."""
         queries = _rows(codes)
         total = np.zeros(len(queries), dtype=np.int64)
-        postings = self._joinable(queries, radius)
-        if postings is not None:
-            join_many(queries, self._codes, postings, radius, total, keep=False)
-        for search, _ in self._searches(len(queries), radius, joined=postings is not None):
+        joined = self._joined(queries, radius)
+        if joined:
+            join_many(queries, self._codes, radius, total, keep=False)
+        for search, _ in self._searches(len(queries), radius, joined):
 
             def one(number: int, search: Search = search) -> None:
                 part = slice(number * _CHUNK, (number + 1) * _CHUNK)
@@ -177,11 +187,11 @@ class NearIndex:
             in_parallel(one, -(-len(queries) // _CHUNK))
         return total
 
-    def _joinable(self, queries: Codes, radius: int) -> Postings | None:
-        """The posting lists when there are queries enough to search them all together."""
+    def _joined(self, queries: Codes, radius: int) -> bool:
+        """Whether there are queries enough to search them all together."""
         pairs = len(queries) * len(self._codes)
         many = len(queries) * _AT_ONCE >= len(self._codes) and not _quick(pairs)
-        return self._postings if many and radius <= RADIUS else None
+        return many and self._postings is not None and radius <= RADIUS
 
     def _searches(self, queries: int, radius: int, joined: bool) -> list[tuple[Search, int]]:
         """How to search what is stored, and the row number each part begins with."""

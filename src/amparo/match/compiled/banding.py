@@ -13,8 +13,12 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
+
+_ROOM = 1024
+"""Candidates of one band collected before they are compared."""
 
 
 def compiled(function: Any) -> Any:
@@ -36,6 +40,24 @@ def _popcount(context: Any, word: Any) -> Any:
 
 
 _ones: Any = intrinsic(_popcount)
+
+
+def _prefetch(context: Any, array: Any, place: Any) -> Any:
+    """Asks for the cache line of ``array.flat[place]`` and goes on without it (llvm.prefetch)."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        line = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        builder.call(fetch, [line, number(0), number(3), number(1)])  # to read, keep it, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), code
+
+
+_fetch: Any = intrinsic(_prefetch)
 
 
 @compiled
@@ -73,6 +95,37 @@ def sort_band(codes: Any, offset: Any, width: Any, starts: Any, posts: Any) -> N
 
 
 @compiled
+def _compared(
+    queries: Any,
+    q: Any,
+    codes: Any,
+    rows: Any,
+    held: Any,
+    band: Any,
+    words: Any,
+    radii: Any,
+    radius: Any,
+    out: Any,
+    found: Any,
+) -> Any:
+    """Reports those of ``rows[:held]`` within the radius that no earlier band has shown."""
+    q0, q1, q2, q3 = queries[q, 0], queries[q, 1], queries[q, 2], queries[q, 3]
+    for i in range(held):
+        row = rows[i]
+        x0, x1 = q0 ^ codes[row, 0], q1 ^ codes[row, 1]
+        x2, x3 = q2 ^ codes[row, 2], q3 ^ codes[row, 3]
+        distance = _ones(x0) + _ones(x1) + _ones(x2) + _ones(x3)
+        if distance <= radius:
+            if not _seen_before(x0, x1, x2, x3, band, words, radii):
+                if found < len(out):
+                    out[found, 0] = q
+                    out[found, 1] = row
+                    out[found, 2] = distance
+                found += 1
+    return found
+
+
+@compiled
 def probe(
     queries: Any,
     codes: Any,
@@ -92,27 +145,36 @@ def probe(
     """Every stored code within ``radius`` of each query, once: ``out`` rows (query, stored, distance).
 
     Band b tries ``key ^ masks[b, :ends[b]]``. ``counts`` receives the number of hits of each query.
+    Nearly all time is waiting for memory, so each step asks for what the next will read.
     """
     found = 0
+    size = posts.shape[1]
+    begins = np.empty(masks.shape[1], np.int64)
+    stops = np.empty(masks.shape[1], np.int64)
+    rows = np.empty(_ROOM, np.uint32)
     for q in range(len(queries)):
         before = found
-        q0, q1, q2, q3 = queries[q, 0], queries[q, 1], queries[q, 2], queries[q, 3]
         for b in range(len(offsets)):
             key = _band(queries, q, offsets[b], widths[b]) if ends[b] else 0
             for m in range(ends[b]):
+                _fetch(starts, first[b] + (key ^ masks[b, m]))
+            for m in range(ends[b]):
                 at = first[b] + (key ^ masks[b, m])
-                for p in range(np.int64(starts[at]), np.int64(starts[at + 1])):
-                    row = posts[b, p]
-                    x0, x1 = q0 ^ codes[row, 0], q1 ^ codes[row, 1]
-                    x2, x3 = q2 ^ codes[row, 2], q3 ^ codes[row, 3]
-                    distance = _ones(x0) + _ones(x1) + _ones(x2) + _ones(x3)
-                    if distance <= radius:
-                        if not _seen_before(x0, x1, x2, x3, b, words, radii):
-                            if found < len(out):
-                                out[found, 0] = q
-                                out[found, 1] = row
-                                out[found, 2] = distance
-                            found += 1
+                begins[m] = starts[at]
+                stops[m] = starts[at + 1]
+                _fetch(posts, b * size + begins[m])
+            held = 0
+            for m in range(ends[b]):
+                for p in range(begins[m], stops[m]):
+                    rows[held] = posts[b, p]
+                    _fetch(codes, 4 * np.int64(rows[held]))
+                    held += 1
+                    if held == _ROOM:
+                        found = _compared(
+                            queries, q, codes, rows, held, b, words, radii, radius, out, found
+                        )
+                        held = 0
+            found = _compared(queries, q, codes, rows, held, b, words, radii, radius, out, found)
         counts[q] = found - before
     return found
 
