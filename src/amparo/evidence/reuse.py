@@ -93,7 +93,7 @@ def _one(entry: Entry, free: Free | None) -> Found:
     if not lost:
         return Found(entry, method, sure, "")
     if lost == total:
-        gone = replace(entry, attribute=None, runs=None, extents=(), size=0, note="given away")
+        gone = replace(entry, attribute=None, runs=None, extents=(), note="given away")
         reason = f"all of its {entry.size} bytes lie where files of today lie: not shown as its own"
         return Found(gone, "name", None, reason)
     if not entry.plain or sum(size for _, size in runs) < entry.size or -1 in _places(entry.runs):
