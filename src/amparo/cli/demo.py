@@ -49,7 +49,7 @@ def demo(args: argparse.Namespace) -> int:
         from amparo.run.picture import Pictures
 
         with Pictures(case) as pictures:
-            serve(case, pictures.webp, performer="demo", open_browser=True)
+            serve(case, pictures.larger, performer="demo", open_browser=True)
     return DONE
 
 

@@ -18,7 +18,7 @@ def review(args: argparse.Namespace) -> int:
         try:
             serve(
                 case,
-                pictures.webp,
+                pictures.larger,
                 port=args.port,
                 performer=args.performer or getpass.getuser(),
                 open_browser=not args.no_open,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from amparo.kit.mime import sniff
 from amparo.model import Content, Id, Mark
 from amparo.review.desk import Desk, now
 
@@ -92,7 +93,7 @@ def thumb(request: Request, id: Id) -> Response:
     data = desk.case.thumbs.get(content.sha256) if content is not None else None
     if data is None:
         raise HTTPException(404, "There is no thumbnail of this content.")
-    return Response(data, media_type="image/webp")
+    return Response(data, media_type=sniff(data, len(data)))
 
 
 @router.get("/picture/{id}")
@@ -104,4 +105,4 @@ def picture(request: Request, id: Id, side: int = 960) -> Response:
     data = desk.picture(id, min(max(side, PIXELS[0]), PIXELS[1]))
     if data is None:
         raise HTTPException(404, "This content does not decode to a picture.")
-    return Response(data, media_type="image/webp")
+    return Response(data, media_type=sniff(data, len(data)))

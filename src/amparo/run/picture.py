@@ -32,8 +32,8 @@ class Pictures:
     def __exit__(self, *error: object) -> None:
         self._guard.__exit__()
 
-    def webp(self, content_id: str, longest: int) -> bytes | None:
-        """The picture as WebP, its longer side at most ``longest`` (of 1024); None if unreadable."""
+    def larger(self, content_id: str, longest: int) -> bytes | None:
+        """The picture as JPEG, its longer side at most ``longest`` (of 1024); None if unreadable."""
         store = self._case.store
         content = store.get(Content, content_id)
         if content is None:
