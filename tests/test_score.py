@@ -29,6 +29,7 @@ from amparo.model import (
     StackMember,
     Tenure,
     Thread,
+    Unseen,
     content_id,
 )
 from amparo.network.propagation import postings
@@ -95,7 +96,8 @@ def truth_file(folder: Path) -> Path:
         (SHA["x"], SECOND, "K5", CAI, T0 + 50_000, 3, 0, 1, "ES-001"),
     )
     for name, original in (("x", "p1"), ("x2", "p1"), ("y", "p2"), ("z", "p3")):
-        fill("content", (SHA[name], original, "camera", "room", None, 1, "", ""))
+        series = "phone:000/new0" if name == "x2" else None
+        fill("content", (SHA[name], original, "camera", "room", series, 1, "", ""))
     fill(
         "file",
         ("ES-001", "Media/x.jpg", SHA["x"], 1),
@@ -217,7 +219,8 @@ def known(name: str, use: str) -> KnownMatch:
 def right_case() -> list[Record]:
     _, held = derived(observed(), accounts, attachments, tenure, postings)
     held += [stack("x", "x"), stack("x2", "x"), stack("y", "y"), stack("z", "z")]
-    return [*held, known("y", "alert"), known("z", "ignore")]
+    first = Unseen(content=content_id(SHA["x"]), rank=1, score=0.0)
+    return [*held, known("y", "alert"), known("z", "ignore"), first]
 
 
 RIGHT = right_case()
@@ -230,6 +233,16 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scored(records: Iterable[Record], truth: Path) -> Report:
     return score(MemoryView(records), truth)
+
+
+def test_a_new_series_that_comes_late_is_missed(truth: Path) -> None:
+    others = [r for r in RIGHT if not isinstance(r, Unseen)]
+    late = Unseen(content=content_id(SHA["x"]), rank=4, score=0.0)
+    for records in ([*others, late], others):
+        (measure,) = (
+            m for m in scored(records, truth).measures if m.name == "new series shown first"
+        )
+        assert (measure.truth, measure.right) == (1, 0)
 
 
 def test_a_right_case_is_perfect(truth: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from amparo.replay.camera import Capture, camera
 from amparo.replay.chance import hex_token, rng, share
 from amparo.replay.content import Content, Picture
+from amparo.replay.series import is_planted, planted
 from amparo.replay.world import DAY, HOUR, SEIZED_MS, Group, World
 
 END_MS = SEIZED_MS + 5 * DAY
@@ -89,6 +90,8 @@ class Chatter:
         self.groups = [one.all for one in said]
         for group, messages in zip(world.groups, self.groups, strict=True):
             self._invite_links(group, messages)
+        self._new_series()
+        for messages in self.groups:
             messages.sort(key=lambda message: message.server_ms)
         self._private_chats()
 
@@ -217,6 +220,16 @@ class Chatter:
             messages.append(self._new(sender, at_ms, kind, group=group.index, text=text,
                                       invited=other.index))  # fmt: skip
 
+    def _new_series(self) -> None:
+        """What nobody but its maker has seen so far."""
+        for series in planted(self.world):
+            self.taken.setdefault(series.camera_key, []).extend(series.pictures)
+            for at_ms, picture in series.posts:
+                content = Content(picture, "whatsapp")
+                self.groups[series.group].append(
+                    self._new(series.sender, at_ms, "image", group=series.group, content=content)
+                )
+
     def _private_chats(self) -> None:
         """Neighbouring holders known to each other by number write privately and pass pictures."""
         world = self.world
@@ -267,7 +280,7 @@ def known_kind(seed: int, content: Content) -> str | None:
 
     Only messenger copies are known; the traps are list entries that must not count as a hit.
     """
-    if content.variant != "whatsapp":
+    if content.variant != "whatsapp" or is_planted(content.picture):
         return None
     draw = share(seed, "known", content.picture.id)
     if content.picture.camera_key is None:

@@ -35,6 +35,7 @@ def score(view: View, truth: Path) -> Report:
                 *media.propagation(case),
                 *media.stacks(case),
                 media.known(case),
+                media.never_seen(case),
                 media.files(case),
                 media.erased_files(case),
                 media.erased_messages(case),

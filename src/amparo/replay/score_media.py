@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -14,10 +15,12 @@ from amparo.model import (
     Message,
     Posting,
     StackMember,
+    Unseen,
     path_text,
 )
 from amparo.replay.compare import Comparison, account_id, content_of, thread_of
 from amparo.replay.measure import MOST, Measure
+from amparo.replay.series import MARK
 
 
 def propagation(case: Comparison) -> Iterable[Measure]:
@@ -114,6 +117,31 @@ def known(case: Comparison) -> Measure:
     truth = {(content_of(sha256), kind) for sha256, kind in rows}
     stated = set(case.view.columns(KnownMatch, "content", "use"))
     return case.tally("known").sets(truth, {row for row in stated if row[1] != "listed"})
+
+
+def never_seen(case: Comparison) -> Measure:
+    """Planted new series of which a picture stands in the first hundredth of the never-seen queue.
+
+    In a small case the first hundredth is less than the series there are: three places each at least.
+    """
+    tally = case.tally("new series shown first")
+    series = {
+        content_of(sha256): name
+        for sha256, name in case.rows(
+            "SELECT sha256, series FROM content WHERE EXISTS "
+            "(SELECT 1 FROM file f WHERE f.sha256 = content.sha256)"
+        )
+        if name and MARK in name
+    }  # fmt: skip
+    queue = dict(case.view.columns(Unseen, "content", "rank"))
+    first = max(math.ceil(len(queue) / 100), 3 * len(set(series.values())))
+    stacks = dict(case.view.columns(StackMember, "content", "stack"))
+    shown = {
+        name
+        for content, name in series.items()
+        if queue.get(stacks.get(content, content), first + 1) <= first
+    }
+    return tally.sets(set(series.values()), shown)
 
 
 def files(case: Comparison) -> Measure:

@@ -37,7 +37,8 @@ posting(sha256, grp, key_id, sender, server_ms, seq, first_in_network, first_in_
 poster(account, postings, contents, groups, firsts, first_ms)   groups: without private chats.
 content(sha256, original_id, kind, scene, series, size, md5, sha1)
     kind: camera, whatsapp, again (re-encoded twice), bright, screenshot. scene: scene, room, flat.
-    series: pictures of one room by one camera, which must not stack.
+    series: pictures of one room by one camera, which must not stack; with "/new" in its name one
+    that no list knows and nobody passed on.
 file(exhibit, path, sha256, size)   every file really in an exhibit, archives' members included.
 exact_stack(sha256, stack, files)   contents lying in two or more places.
 visual_stack(sha256, stack)
