@@ -48,6 +48,7 @@ def judge(variant: Variant, rows: list[Row]) -> tuple[int, int, int, set[int]]:
             false += row.state != "live" and variant.name != "C"  # nothing was deleted there
         if row.table != "message" or row.method in (
             "fts_rebuild",
+            "fts_older",
             "id_gap",
             "sort_id_gap",
             "orphan",
@@ -106,8 +107,9 @@ def texts(variant: Variant, rows: list[Row]) -> tuple[dict[str, set[int]], int, 
         if plain(said) == plain(truth.get(row.rowid or 0, "")):
             found.setdefault(row.method, set()).add(row.rowid or 0)
         else:
-            whole = (
-                row.complete or row.method == "fts_rebuild"
+            whole = row.complete or row.method in (
+                "fts_rebuild",
+                "fts_older",
             )  # rebuilt texts are never "complete"
             wrong += "…" not in said and whole
     db = sqlite3.connect(f"file:{variant.database}?mode=ro", uri=True)
@@ -238,7 +240,7 @@ def _of_corpus(
     start = time.process_time()
     rows = [
         r for r in recovered(database.read_bytes())
-        if r.table != "sqlite_master" and r.method not in ("id_gap", "sort_id_gap", "orphan", "fts_rebuild")
+        if r.table != "sqlite_master" and r.method not in ("id_gap", "sort_id_gap", "orphan", "fts_rebuild", "fts_older")
     ]  # fmt: skip
     spent = time.process_time() - start
     got = Counter(tuple(_plain(v) for v in r.columns.values()) for r in rows)

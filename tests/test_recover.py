@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -288,6 +289,49 @@ def test_texts_from_a_full_text_index(tmp_path: Path, version: str) -> None:
         said = [w for w in words if w != "🚆"]
         glued = " ".join(w for w in plain if w != "🚆")
         assert "…" not in words and said[:6] == glued.split()[:6]
+
+
+def plain(text: object) -> list[str]:
+    return [w for w in re.findall(r"[^\W_]+", str(text).lower())]
+
+
+@pytest.mark.parametrize("version", ["fts4", "fts5"])
+@pytest.mark.parametrize("merged", ["by itself", "optimize"])
+def test_texts_from_segments_that_were_merged_away(
+    tmp_path: Path, version: str, merged: str
+) -> None:
+    path = tmp_path / "a.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("page_size=4096", "secure_delete=0", "auto_vacuum=0", "journal_mode=OFF"):
+        db.execute(f"PRAGMA {pragma}")
+    db.execute(f"CREATE VIRTUAL TABLE other_fts USING {version}(body)")
+    key = "rowid" if version == "fts5" else "docid"
+    for number in range(1, 61):
+        db.execute(f"INSERT INTO other_fts({key}, body) VALUES (?,?)", (number, note(number)[3]))
+    gone = list(range(20, 41))
+    for number in gone:
+        db.execute(f"DELETE FROM other_fts WHERE {key}=?", (number,))
+    db.execute(f"UPDATE other_fts SET body = 'quite another text' WHERE {key} = 50")
+    db.execute(f"DELETE FROM other_fts WHERE {key} = 50")
+    if merged == "optimize":
+        db.execute("INSERT INTO other_fts(other_fts) VALUES ('optimize')")
+    db.close()
+    rows = [r for r in recovered(*taken(path)) if r.method.startswith("fts_")]
+    older = [r for r in rows if r.method == "fts_older"]
+    if merged == "optimize":
+        assert len({r.rowid for r in older} & set(gone)) >= 20, "the index itself holds nothing"
+        assert all(r.confidence <= 0.7 for r in older)
+    for row in rows:
+        assert row.rowid in {*gone, 50}
+        words = plain(row.columns["body"])
+        true = [
+            plain(note(row.rowid or 0)[3]),
+            *([plain("quite another text")] if row.rowid == 50 else []),
+        ]
+        if "…" not in str(row.columns["body"]):
+            assert any(words == t[: len(words)] for t in true), row
+        else:
+            assert any(set(words) <= set(t) for t in true), row
 
 
 def test_full_text_prefix_indexes_are_no_words(tmp_path: Path) -> None:

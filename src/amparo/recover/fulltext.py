@@ -15,7 +15,7 @@ from amparo.recover.record import Value
 from amparo.recover.row import Row, Where
 from amparo.recover.rows import Recovery
 from amparo.recover.schema import Table, tokens
-from amparo.recover.words import Posting, fts4_leaf, fts5_segment, fts5_segments
+from amparo.recover.words import Posting, fts4_leaf, fts5_leaf, fts5_segment, fts5_segments
 
 _MOST_WORDS = 100_000
 Places = dict[tuple[int, int], str]
@@ -184,6 +184,7 @@ def _gather(postings: Iterator[Posting], live: set[int]) -> dict[int, Places]:
 
 def _older(index: Index, kept: dict[str, list[Row]]) -> Iterator[tuple[Iterator[Posting], Where]]:
     if index.version == 5:
+        yield from _older5(kept.get(f"{index.name}_data".lower(), ()))
         return
     for part, column in (("segdir", "root"), ("segments", "block")):
         for row in kept.get(f"{index.name}_{part}", ()):
@@ -193,6 +194,50 @@ def _older(index: Index, kept: dict[str, list[Row]]) -> Iterator[tuple[Iterator[
                 continue
             if isinstance(data, bytes) and row.complete:
                 yield fts4_leaf(data), row.where
+
+
+_SEGMENT, _PAGE = 37, 31
+"""Bits of a row number of ``%_data`` below its segment, and below what a page is for."""
+
+
+def _older5(rows: Iterable[Row]) -> Iterator[tuple[Iterator[Posting], Where]]:
+    """Pages of segments that were merged away: their rows were deleted, their bytes may remain.
+
+    A number of a segment is given again, so pages are put together only where no other page of the same
+    number came back; each page is checked by itself first.
+    """
+    pages: dict[int, dict[int, list[tuple[bytes, Where]]]] = defaultdict(dict)
+    for row in rows:
+        block = row.columns.get("block")
+        if not isinstance(block, bytes) or not row.complete or fts5_leaf(block) is None:
+            continue
+        number = row.rowid or 0
+        if row.rowid is None or number >> _PAGE & 0x3F or not number >> _SEGMENT:
+            if row.rowid is None:
+                yield iter(fts5_leaf(block) or ()), row.where
+            continue
+        page = number & (1 << _PAGE) - 1
+        pages[number >> _SEGMENT].setdefault(page, []).append((block, row.where))
+    for held in pages.values():
+        single = all(len({b for b, _ in versions}) == 1 for versions in held.values())
+        run: list[tuple[bytes, Where]] = []
+        for page in sorted(held):
+            if single and run and page - 1 in held:
+                run.append(held[page][0])
+                continue
+            yield from _run(run)
+            run = held[page][:1]
+            for other in held[page][1:] if not single else ():
+                yield iter(fts5_leaf(other[0]) or ()), other[1]
+        yield from _run(run)
+
+
+def _run(run: list[tuple[bytes, Where]]) -> Iterator[tuple[Iterator[Posting], Where]]:
+    """Consecutive pages of one segment; a page alone is read strictly."""
+    if len(run) == 1:
+        yield iter(fts5_leaf(run[0][0]) or ()), run[0][1]
+    elif run:
+        yield fts5_segment([data for data, _ in run]), run[0][1]
 
 
 def _add_older(
@@ -237,7 +282,9 @@ def _row(
             columns[name] = _line(words)
     if not columns:
         return None
-    sure = 0.85 if _whole(text.places) else 0.5
+    whole = _whole(text.places)
+    sure = (0.7 if whole else 0.4) if text.old else 0.85 if whole else 0.5
+    method = "fts_older" if text.old else "fts_rebuild"
     name = index.name
     if base is not None and column is not None:
         name = base.name
@@ -247,7 +294,7 @@ def _row(
             columns = {base.columns[base.alias].name: document, **columns}
         if line is None:
             return None
-    return Row(name, columns, document, "deleted", "fts_rebuild", sure, text.where, False)
+    return Row(name, columns, document, "deleted", method, sure, text.where, False)
 
 
 def _line(words: dict[int, str]) -> str:

@@ -21,6 +21,7 @@ METHODS = {
     "overflow_slack": "the unused end of an overflow page",
     "index_tombstone": "the key of a deleted row, left in an index",
     "fts_rebuild": "words of a deleted text, put in order from a full-text index",
+    "fts_older": "the same, from parts of the index that were merged away",
     "orphan": "a live row that belongs to a row that is gone",
     "id_gap": "row numbers that were given and are not there",
     "sort_id_gap": "places in the order of rows that are not there",

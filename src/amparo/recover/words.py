@@ -137,9 +137,52 @@ def fts5_segment(pages: list[bytes]) -> Iterator[Posting]:
         yield from _fts5_doclist(data, at + size, stop, absolute, word)
 
 
+def fts5_leaf(page: bytes) -> list[Posting] | None:
+    """What one leaf page holds by itself, without its neighbours; None for what is no such page.
+
+    Strict, because the page may come from freed bytes: terms ascend, are text, and each list of documents
+    ends where the next term begins. What runs over from the page before or to the next one is left out.
+    """
+    size = int.from_bytes(page[2:4], "big") if len(page) >= 4 else 0
+    if not 4 <= size < len(page) or int.from_bytes(page[:2], "big") >= size:
+        return None
+    starts: list[int] = []
+    at, place = size, 0
+    while at < len(page):
+        step, at = varint(page, at)
+        place += step
+        if step <= 0 or not 4 <= place < size:
+            return None
+        starts.append(place)
+    found: list[Posting] = []
+    term = b""
+    for n, (start, stop) in enumerate(pairwise([*starts, size])):
+        prefix, at = varint(page, start) if n else (0, start)
+        length, at = varint(page, at)
+        if length <= 0 or not 0 <= prefix <= len(term) or at + length > stop:
+            return None
+        last, term = term, term[:prefix] + page[at : at + length]
+        if term <= last:
+            return None
+        try:
+            word = term[1:].decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        ended = n < len(starts) - 1
+        here = list(_fts5_doclist(page, at + length, stop, set(), word, exact=ended))
+        if ended and not here and at + length < stop:
+            return None
+        if term[:1] == b"0":
+            found += here
+    return found
+
+
 def _fts5_doclist(
-    data: bytes, at: int, stop: int, absolute: set[int], word: str
+    data: bytes, at: int, stop: int, absolute: set[int], word: str, exact: bool = False
 ) -> Iterator[Posting]:
+    """The places of one term. ``exact``: nothing where the list does not end where it should."""
+    if exact and not _ends(data, at, stop):
+        return
     document, first = 0, True
     while at < stop:
         fresh = first or at in absolute
@@ -164,3 +207,14 @@ def _fts5_doclist(
                     return
                 yield document, column, place, word
         at = end
+
+
+def _ends(data: bytes, at: int, stop: int) -> bool:
+    """Whether the entries of a list of documents fill their bytes."""
+    while at < stop:
+        _, at = varint(data, at)
+        size, at = varint(data, at)
+        if size < 0:
+            return False
+        at += size >> 1
+    return at == stop
