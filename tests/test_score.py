@@ -96,7 +96,7 @@ def truth_file(folder: Path) -> Path:
         (SHA["x"], SECOND, "K5", CAI, T0 + 50_000, 3, 0, 1, "ES-001"),
     )
     for name, original in (("x", "p1"), ("x2", "p1"), ("y", "p2"), ("z", "p3")):
-        series = "phone:000/new0" if name == "x2" else None
+        series = "phone:000/new0" if name == "x" else None
         fill("content", (SHA[name], original, "camera", "room", series, 1, "", ""))
     fill(
         "file",
