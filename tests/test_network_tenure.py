@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from amparo.model import Record, Tenure, Thread
 from amparo.network.tenure import tenure
@@ -207,3 +208,12 @@ def test_whatever_is_stated_spans_are_distinct_and_one_at_most_is_present() -> N
         assert set(tenure(Shuffled([G, *records], seed))) == set(tenure(MemoryView([G, *records])))
         assert sum(present for _, _, present, _ in found) <= 1
         assert all(since <= until for since, until, _, _ in found if since and until)
+
+
+def test_a_list_in_an_older_backup_speaks_for_its_own_moment() -> None:
+    def backup(record: Record) -> Record:
+        return replace(record, at=replace(record.at, file="msgstore-old"))  # type: ignore[attr-defined, call-arg]
+
+    live = [message(0, G, "K2", B, T0 + 9 * HOUR), event(0, G, "left", A, T0 + 5 * HOUR)]
+    older = [backup(message(0, G, "K1", B, T0 + HOUR)), backup(listed(0, G, A))]
+    assert stays(*live, *older) == [(None, T0 + 5 * HOUR, False, "member")]

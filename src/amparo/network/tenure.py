@@ -191,7 +191,7 @@ def told_apart(found: list[Span]) -> list[Span]:
 @deriver(
     "tenure",
     stage="network",
-    version=1,
+    version=2,
     reads=(Membership, MembershipEvent, Message, Resolution, Thread),
     makes=(Tenure,),
 )
@@ -217,13 +217,23 @@ def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
     """All statements by canonical group and account."""
     to_thread, to_account = canonical(view, "thread"), canonical(view, "account")
     heard, wrote = last_heard(view, to_thread, to_account)
-    names = ("id", "thread", "event", "account", "actor", "time", "at_exhibit", "at_table")
-    for id, thread, event, account, actor, time, exhibit, table in view.columns(
+    names = (
+        "id",
+        "thread",
+        "event",
+        "account",
+        "actor",
+        "time",
+        "at_exhibit",
+        "at_file",
+        "at_table",
+    )
+    for id, thread, event, account, actor, time, exhibit, file, table in view.columns(
         MembershipEvent, *names
     ):
         thread = to_thread.get(thread, thread)
         if time is not None:
-            heard[exhibit, thread] = max(heard.get((exhibit, thread), time), time)
+            hear(heard, exhibit, file, thread, time)
         kind = KIND.get(event)
         if kind is None:
             continue
@@ -243,7 +253,7 @@ def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
                 of.seen.append(Seen(kind, time, exhibit, row.id, row.role, row.at.table))
         of.listed.append(
             Listed(
-                heard.get((exhibit, thread)),
+                heard.get((row.at.file, thread), heard.get((exhibit, thread))),
                 row.present,
                 exhibit,
                 row.id,
@@ -265,7 +275,10 @@ def roles(event: str, account: Id, actor: Id) -> Iterator[tuple[Id, str]]:
 
 
 Heard = dict[tuple[Id, Id], int]
-"""By exhibit and thread: the last server stamp held, in milliseconds."""
+"""By file and thread, and by exhibit and thread: the last server stamp held, in milliseconds.
+
+A dated backup beside the database speaks for its own moment, not for that of the phone.
+"""
 Wrote = dict[tuple[Id, Id], tuple[int, Id, Id]]
 """By group and account: its last message as (time or -1, id, exhibit)."""
 
@@ -280,19 +293,35 @@ def last_heard(
     heard: Heard = {}
     wrote: Wrote = {}
     groups = {to_thread.get(id, id) for (id,) in view.columns(Thread, "id", form="group")}
-    names = ("id", "thread", "sender", "from_owner", "sent", "server", "form", "at_exhibit")
-    for id, thread, sender, own, sent, server, form, exhibit in view.columns(Message, *names):
+    names = (
+        "id",
+        "thread",
+        "sender",
+        "from_owner",
+        "sent",
+        "server",
+        "form",
+        "at_exhibit",
+        "at_file",
+    )
+    for id, thread, sender, own, sent, server, form, exhibit, file in view.columns(Message, *names):
         thread = to_thread.get(thread, thread)
         if thread not in groups:
             continue
         time = server if server is not None or own is not False else sent
         if time is not None:
-            heard[exhibit, thread] = max(heard.get((exhibit, thread), time), time)
+            hear(heard, exhibit, file, thread, time)
         if sender and form != "system":
             by = (thread, to_account.get(sender, sender))
             this = (-1 if time is None else time, id, exhibit)
             wrote[by] = max(wrote.get(by, this), this)
     return heard, wrote
+
+
+def hear(heard: Heard, exhibit: Id, file: Id, thread: Id, time: int) -> None:
+    """Notes a stamp for the file it stands in and for the exhibit."""
+    for place in ((exhibit, thread), (file, thread)):
+        heard[place] = max(heard.get(place, time), time)
 
 
 def add_writers(said: dict[tuple[Id, Id], Statements], wrote: Wrote) -> None:
