@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
+from amparo.cli import main
 from amparo.evidence.reuse import Free
+from amparo.model import Content, File
+from amparo.store import Case
 from disks import CLUSTER, DATA, GONE, SECTOR, SPLIT, WHOLE, Read, fat16, pattern, sh, tool
+from planted import picture
 
 PAGE = CLUSTER
 
@@ -175,3 +180,22 @@ def test_exfat_deleted_files_come_back(tmp_path: Path) -> None:
         "a long name that is gone.bin": "deleted",
         "last.bin": "live",
     }
+
+
+def test_a_picture_in_slack_is_carved(tmp_path: Path) -> None:
+    small = picture("PNG", 5, 12, 12)
+    assert len(small) < 1000
+    disk = bytearray(fat16({"whole.bin": (WHOLE, [2, 3, 4])}))
+    at = DATA * SECTOR + len(WHOLE) + 17
+    disk[at : at + len(small)] = small
+    (tmp_path / "card.dd").write_bytes(disk)
+    case = tmp_path / "a.amparo"
+    assert main(["new", str(case)]) == 0
+    main(["add", str(case), str(tmp_path / "card.dd")])
+    main(["run", str(case)])
+    with Case.open(case) as opened:
+        hashes = {c.id: c.sha256 for c in opened.store.each(Content)}
+        found = {f.path: hashes[f.content] for f in opened.store.each(File, state="carved")}
+    (path,) = found
+    assert path.startswith("WHOLE.BIN#slack#carved/")
+    assert found[path] == hashlib.sha256(small).hexdigest()
