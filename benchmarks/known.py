@@ -164,7 +164,7 @@ def timed(
     result: Any = None
     for name, step in (("build", build), ("open", open_), ("join", join)):
         wall, spent = time.perf_counter(), time.process_time()
-        result = step() if name == "build" else step(result)  # type: ignore[call-arg,operator]
+        result = step() if name == "build" else step(result)  # type: ignore[call-arg]
         out[name] = (time.perf_counter() - wall, time.process_time() - spent)
         out[f"{name} MB"] = peak()
     out["found"] = result
