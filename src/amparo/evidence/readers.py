@@ -92,7 +92,7 @@ def _zip_part(fd: int, place: dict[str, Any]) -> Source:
     if method == STORED:
         return Source.of_fd(fd, at, size)
     raw = io.BufferedReader(FdReader(fd), 1 << 17)
-    return _from_chunks(lambda: unpacked(raw, at, packed, method), size)
+    return from_chunks(lambda: unpacked(raw, at, packed, method), size)
 
 
 def _tar_part(fd: int, place: dict[str, Any]) -> Source:
@@ -101,10 +101,11 @@ def _tar_part(fd: int, place: dict[str, Any]) -> Source:
         return Source.of_fd(fd, int(place["at"]), size)
     segments: list[Segment] = [(int(o), int(n), int(at)) for o, n, at in place["sparse"]]
     raw = io.BufferedReader(FdReader(fd), 1 << 17)
-    return _from_chunks(lambda: spread(raw, size, segments), size)
+    return from_chunks(lambda: spread(raw, size, segments), size)
 
 
-def _from_chunks(make: Callable[[], Iterator[bytes]], size: int) -> Source:
+def from_chunks(make: Callable[[], Iterator[bytes]], size: int) -> Source:
+    """A member that has to be unpacked, in memory where it fits; ValueError when it is shorter than stated."""
     if size > IN_MEMORY:
         return Source(io.BufferedReader(Chunked(make, size), 1 << 18), size)
     out = bytearray()

@@ -12,7 +12,14 @@ from amparo.evidence.detect import IMAGES, UNWRAPPED
 from amparo.evidence.folder import hash_pieces, open_file, walk
 from amparo.kit.plugin import Spec
 from amparo.model import Content, Exhibit, File, Problem, Seal, path_bytes
-from amparo.run.exhibits import carved_from, derived_of, open_read_only, pieces, unwrapped
+from amparo.run.exhibits import (
+    carved_from,
+    derived_of,
+    member_of,
+    open_read_only,
+    pieces,
+    unwrapped,
+)
 from amparo.run.intake import (
     UNWRAPPED_SPEC,
     derived_words,
@@ -168,7 +175,7 @@ def _changed_files(case: Case, exhibit: Exhibit, seal: Seal, root: Path, show: P
     changed, known = [], set()
     lines: list[tuple[str, int, str]] = []
     for file in case.store.each(File, exhibit=exhibit.id, entry="file"):
-        if derived_of(case, file) is not None or carved_from(file) is not None:
+        if derived_of(case, file) or carved_from(file) or member_of(file):
             continue
         known.add(file.path)
         content = case.store.get(Content, file.content) if file.content else None

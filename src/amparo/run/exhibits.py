@@ -27,6 +27,9 @@ READERS = "amparo.evidence.readers"
 COMPANIONS = ("-wal", "-journal")
 SQLITE = "application/vnd.sqlite3"
 IMAGE_READERS = "amparo.evidence.image"
+MEMBER_READER = "amparo.evidence.nested:member"
+PLAIN = ("image/", "video/", "audio/")
+"""True types beside which SQLite writes nothing."""
 CARVED_READER = "amparo.recover.readers:segments"
 FREE_SPACE_READER = "amparo.recover.readers:free_space"
 FREE_RANGES = "amparo.evidence.free:unallocated"
@@ -61,17 +64,19 @@ class Exhibits:
             self._exhibits[id] = found
         return self._exhibits[id]
 
-    def reach(self, file: File) -> Reach:
-        """How to read one file, with the companions SQLite wrote beside it."""
+    def reach(self, file: File, companions: bool = True) -> Reach:
+        """How to read one file, with the ``companions`` SQLite wrote beside it if it may be a database."""
         if derived := derived_of(self._case, file):
             return Reach(
                 lambda: [open_read_only(derived)], f"{READERS}:whole", '{"companions": []}'
             )
         if segments := carved_from(file):
             return self._inside(file, *segments)
+        beside = self._companions(file) if companions else {}
+        if held := member_of(file):
+            return self._sealed(self._member(file, *held, beside), beside)
         exhibit = self.exhibit(file.exhibit)
         root = Path(os.fsdecode(path_bytes(exhibit.source)))
-        beside = self._companions(file)
         if exhibit.form == "itunes":
             return self._sealed(self._in_backup(root, file, beside), beside)
         if exhibit.form == "folder":
@@ -121,6 +126,23 @@ class Exhibits:
         place = {"reader": reach.reader, "locator": reach.locator, "segments": segments}
         return Reach(reach.open, CARVED_READER, json.dumps(place), reach.count)
 
+    def _member(self, file: File, parent: str, member: object, beside: dict[str, File]) -> Reach:
+        """A member of an archive that is itself a file is read through that one."""
+        whole = self._case.store.get(File, parent)
+        if whole is None or whole.exhibit != file.exhibit or parent == file.id:
+            return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
+        if len(file.path) <= len(whole.path):  # so that no record leads in a circle
+            return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
+        reach = self.reach(whole, False)
+        held = {suffix: member_of(f) for suffix, f in beside.items()}
+        place = {
+            "reader": reach.reader,
+            "locator": reach.locator,
+            "member": member,
+            "companions": {s: m[1] for s, m in held.items() if m and m[0] == parent},
+        }
+        return Reach(reach.open, MEMBER_READER, json.dumps(place), reach.count)
+
     def _companions(self, file: File) -> dict[str, File]:
         found = {}
         for suffix in COMPANIONS:
@@ -143,7 +165,7 @@ class Exhibits:
     def file_job(self, spec: Spec, file: File, content: Content) -> Job:
         """A parser's job: one file where it lies."""
         found = Found(file.exhibit, file.id, file.path, content.id, content.sha256)
-        return self._job(spec, file.id, found, self.reach(file))
+        return self._job(spec, file.id, found, self.reach(file, not content.mime.startswith(PLAIN)))
 
     def free_job(self, spec: Spec, exhibit: Exhibit) -> Job:
         """A carver's job: what no file has of a disk."""
@@ -156,7 +178,9 @@ class Exhibits:
     def content_job(self, spec: Spec, content: Content, file: File) -> Job:
         """A fingerprint's job: the content, read from one of the places it occurs."""
         found = Found("", "", file.path, content.id, content.sha256)
-        return self._job(spec, content.id, found, self.reach(file))
+        return self._job(
+            spec, content.id, found, self.reach(file, not content.mime.startswith(PLAIN))
+        )
 
     def preview_job(self, spec: Spec, content: Content, preview: Preview) -> Job:
         """A fingerprint's job on bytes kept inside another file's row."""
@@ -246,6 +270,14 @@ def carved_from(file: File) -> tuple[str, object] | None:
         return None
     place = place_of(file)
     return str(place.get("parent", "")), place.get("carved", ())
+
+
+def member_of(file: File) -> tuple[str, object] | None:
+    """The archive among the exhibit's files that one is a member of, and where in it; None for all others."""
+    if not file.locator.startswith('{"member":'):
+        return None
+    place = json.loads(file.locator)
+    return str(place["parent"]), place["member"]
 
 
 def _nowhere(path: str) -> list[int]:

@@ -12,6 +12,7 @@ from amparo.store import Case
 
 BESIDES = (
     "amparo.evidence.backup",
+    "amparo.evidence.nested",
     "amparo.evidence.readers",
     "amparo.evidence.unwrap",
     "amparo.evidence.unlock",
@@ -20,6 +21,7 @@ BESIDES = (
     "amparo.recover.file",
     "amparo.recover.files",
     "amparo.recover.ghost",
+    "amparo.recover.piece",
     "amparo.recover.readers",
 )
 """What cells run that is no plugin."""
