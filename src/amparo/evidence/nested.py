@@ -56,6 +56,8 @@ _CLOSED = {
 _KEPT_OF_DOCUMENTS = re.compile(
     "image/.*|video/.*|audio/.*|application/(?:pdf|zip|x-ole-storage|rtf|vnd.(?:openxml|oasis).*)"
 )
+_WRITTEN_OUT = {"pdf": "amparo.recover.pdf_pictures:drawn"}
+"""What makes a file of a member that is none by itself."""
 _CHUNK = 1 << 16
 
 
@@ -244,7 +246,11 @@ def _whole(fds: list[int], reader: str, locator: str) -> Source:
 
 
 def _part(whole: Source, place: dict[str, Any]) -> Source:
-    stream, size, form = whole.stream(), int(place["size"]), place["form"]
+    form = place["form"]
+    if form in _WRITTEN_OUT:
+        made: Source = load(_WRITTEN_OUT[form])(whole, place)  # type: ignore[assignment]
+        return made
+    stream, size = whole.stream(), int(place["size"])
     if form == "zip":
         at, packed, method = int(place["at"]), int(place["packed"]), int(place["method"])
         if method != STORED:
