@@ -8,6 +8,8 @@ from av.filter import Graph
 
 from amparo.fingerprint.audio_print import HERTZ, Chromaprint
 
+OFTEN, AT_ONCE = 32, 16384
+"""Frames pushed before anything is pulled, and samples pulled at once: crossing over costs more than the work."""
 _EMPTY = (BlockingIOError, EOFError)
 
 
@@ -18,6 +20,7 @@ class Sound:
         self.print = Chromaprint()
         self._graph: Graph | None = None
         self._form: tuple[str, str, int] = ("", "", 0)
+        self._pushed = 0
 
     def take(self, frame: AudioFrame) -> None:
         """One decoded frame. Raises what FFmpeg raises for one that cannot be converted."""
@@ -26,7 +29,9 @@ class Sound:
             self.end()
             self._graph, self._form = _converter(frame), form
         self._graph.push(frame)
-        self._pull()
+        self._pushed += 1
+        if self._pushed % OFTEN == 0:
+            self._pull()
 
     def end(self) -> None:
         """Take what the converter still holds."""
@@ -62,8 +67,10 @@ def _converter(frame: AudioFrame) -> Graph:
         time_base=frame.time_base,
     )
     form = graph.add("aformat", sample_rates=str(HERTZ), sample_fmts="s16", channel_layouts="mono")
+    gather = graph.add("asetnsamples", n=str(AT_ONCE), p="0")
     sink = graph.add("abuffersink")
     source.link_to(form)
-    form.link_to(sink)
+    form.link_to(gather)
+    gather.link_to(sink)
     graph.configure()
     return graph

@@ -8,6 +8,7 @@ separable, so they are two matrix products here, with the bits of the reference.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,11 @@ def _transform(pixels: Pixels) -> tuple[NDArray[np.float64], int]:
     luma = pixels.astype(np.float32)
     if pixels.ndim == 3:
         luma = luma @ _LUMA
-    small = _shrink(luma.shape[0]) @ luma @ _shrink(luma.shape[1]).T
+    return _coefficients(_shrink(luma.shape[0]) @ luma @ _shrink(luma.shape[1]).T)
+
+
+def _coefficients(small: NDArray[Any]) -> tuple[NDArray[np.float64], int]:
+    """The same from the 64 x 64 samples."""
     steps = sum(int(np.abs(np.trunc(np.diff(small, axis=a) * 100 / 255)).sum()) for a in (0, 1))
     return _COSINES @ small @ _COSINES.T, min(100, steps // 90)
 
@@ -100,6 +105,21 @@ def dihedral(pixels: Pixels) -> tuple[list[bytes], int]:
         d.T * rows * columns,
     )
     return [_bits(np.ascontiguousarray(form)) for form in forms], quality
+
+
+def taps(n: int) -> tuple[NDArray[np.int64], Floats]:
+    """Which pixels of a side of ``n`` each of the 64 samples is made of, and their weights, both (64, k)."""
+    matrix = _shrink(n)
+    first = (matrix > 0).argmax(axis=1)
+    places = first[:, None] + np.arange(int((matrix > 0).sum(axis=1).max()))
+    weights = np.take_along_axis(matrix, np.minimum(places, n - 1), axis=1)
+    return np.minimum(places, n - 1), np.where(places < n, weights, 0).astype(np.float32)
+
+
+def of_samples(small: Floats) -> tuple[bytes, bytes, int]:
+    """PDQ of a picture whose 64 x 64 samples are at hand, PDQ of its left-right mirror image, and quality."""
+    d, quality = _coefficients(small)
+    return _bits(d), _bits(d * _SIGNS[None]), quality
 
 
 def shrunk(image: Image.Image) -> Image.Image:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
-from amparo.fingerprint.pdq import FORMS, SIDE, dihedral, pdq
+from amparo.fingerprint.pdq import SIDE, of_samples, pdq, taps
 from amparo.kit.frames import CUT, TRIMMED
 
 STEP = 200
 """Milliseconds between frames looked at; key frames alone find nothing, encoders put them elsewhere."""
 SAME = 8
 """PDQ distance up to which a frame adds nothing to the one kept before ..."""
-STILL = 2000
-"""... unless that is so many milliseconds ago: a fixed camera's film must be found again too."""
+STILL, LONGEST_STILL = 2000, 30_000
+"""... unless that is so many milliseconds ago, twice as many each time nothing moves: a fixed camera's film
+must be found again too, and need not fill the index."""
 QUALITY = 20
 """PDQ quality below which a frame is not kept at all."""
 CUT_BITS, CUT_LIGHT, CUT_JUMP = 60, 12.0, 2.5
@@ -29,13 +31,14 @@ BLACK = 24
 """Lines whose brightest pixel (of 255) is darker are taken for a black bar."""
 LEAST_BAR, LEAST_LEFT = 0.02, 0.4
 """Shares of a side: narrower bars are no bars, and this much of a picture must be left between them."""
-MIRROR = FORMS.index("flipy")
 TILE = 256
 """Longer side of a picture on the contact sheet."""
 TILES = 32
 """Pictures held for the contact sheet before every second one is let go."""
 
 Pixels = NDArray[np.uint8]
+Samples = NDArray[np.float32]
+Box = tuple[int, int, int, int]
 
 _LUMA_FIRST = ("yuv4", "yuvj4", "nv12", "nv21", "nv16", "gray")
 
@@ -51,26 +54,45 @@ def grey(frame: VideoFrame) -> Pixels:
     return lines[:, : frame.width]
 
 
-def reduced(pixels: Pixels, box: tuple[int, int, int, int] | None = None) -> Pixels:
-    """SIDE x SIDE pixels of a part (top, bottom, left, right) of the frame, none of them mixed."""
+@lru_cache(maxsize=64)
+def _taps(begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Pixels of a side, from ``begin`` to ``end``, and their weights in the 64 samples: (64 * k), (64, 1, k).
+
+    As if that side had been brought to SIDE pixels first, none of them mixed, as the reference does.
+    """
+    places, weights = taps(SIDE)
+    return begin + (places * (end - begin) // SIDE).ravel(), weights[:, None]
+
+
+def samples(pixels: Pixels, box: Box | None = None) -> Samples:
+    """The 64 x 64 samples of PDQ of a part of the frame."""
     top, bottom, left, right = box or (0, pixels.shape[0], 0, pixels.shape[1])
-    rows = top + np.arange(SIDE) * (bottom - top) // SIDE
-    columns = left + np.arange(SIDE) * (right - left) // SIDE
-    part: Pixels = pixels[rows][:, columns]
-    return part
+    rows, down = _taps(top, bottom)
+    columns, across = _taps(left, right)
+    lines = pixels[rows].reshape(64, down.shape[2], -1).astype(np.float32)
+    # Rows, then columns, each sample the weighted sum of the few pixels it is made of.
+    narrow = np.matmul(down, lines)[:, 0].T[columns].reshape(64, across.shape[2], 64)
+    small: Samples = np.matmul(across, narrow)[:, 0].T
+    return small
 
 
-def bars(small: Pixels, black: int) -> tuple[float, float, float, float] | None:
-    """The part between black bars as shares of the sides (top, bottom, left, right); None without bars."""
-    lit = small >= black
+def bars(pixels: Pixels, black: int) -> Box | None:
+    """The part (top, bottom, left, right) between black bars; None without bars, or where little is left."""
+    height, width = pixels.shape
+    # A grid of some 200 lines each way is enough to see a bar, and one that is lit is lit for sure.
+    down, across = max(1, height // 200), max(1, width // 200)
+    lit = pixels[::down, ::across] >= black
     rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
     if not len(rows):
         return None
-    top, bottom = int(rows[0]) / SIDE, (int(rows[-1]) + 1) / SIDE
-    left, right = int(columns[0]) / SIDE, (int(columns[-1]) + 1) / SIDE
-    if min(bottom - top, right - left) < LEAST_LEFT:
+    top, bottom = int(rows[0]) * down, min(height, (int(rows[-1]) + 1) * down)
+    left, right = int(columns[0]) * across, min(width, (int(columns[-1]) + 1) * across)
+    if bottom - top < LEAST_LEFT * height or right - left < LEAST_LEFT * width:
         return None
-    if max(top, 1 - bottom, left, 1 - right) < LEAST_BAR:
+    if (
+        max(top, height - bottom) < LEAST_BAR * height
+        and max(left, width - right) < LEAST_BAR * width
+    ):
         return None
     return top, bottom, left, right
 
@@ -88,8 +110,8 @@ class Frames:
         self._each = max(1, int(rate)) if rate else 1
         self._cell = -1
         self._second = -1
-        self._kept: dict[bool, tuple[int, bytes]] = {}
-        self._before: tuple[bytes, Pixels] | None = None
+        self._kept: dict[bool, tuple[int, bytes, int]] = {}
+        self._before: tuple[bytes, Samples] | None = None
         self._cut_at = -SHORTEST_SHOT
         self._moves: list[float] = []
         self._every = 1000
@@ -132,41 +154,36 @@ class Frames:
     def _look(self, frame: VideoFrame, luma: Pixels, time: int) -> None:
         turns = round(frame.rotation / 90) % 4
         self.rotation = -90 * turns % 360
-        small = np.rot90(reduced(luma), turns)
-        codes, quality = dihedral(small)
-        flags = CUT if self._cuts(codes[0], small, time) else 0
+        small = np.rot90(samples(luma), turns)
+        code, mirror, quality = of_samples(small)
+        flags = CUT if self._cuts(code, small, time) else 0
         self.shots += flags
-        self._keep(time, quality, flags, codes)
+        self._keep(time, quality, flags, code, mirror)
         # Full range is 2 in AVColorRange; in all other films black is 16.
         black = BLACK if frame.color_range == 2 else 16 + BLACK * 219 // 255
-        part = bars(reduced(luma), black)
-        if part is not None:
-            height, width = luma.shape
-            box = (
-                int(part[0] * height),
-                -int(-part[1] * height // 1),
-                int(part[2] * width),
-                -int(-part[3] * width // 1),
-            )
-            inner, quality = dihedral(np.rot90(reduced(luma, box), turns))
-            self._keep(time, quality, flags | TRIMMED, inner)
+        box = bars(luma, black)
+        if box is not None:
+            code, mirror, quality = of_samples(np.rot90(samples(luma, box), turns))
+            self._keep(time, quality, flags | TRIMMED, code, mirror)
         last = self._tiles[-1][0] if self._tiles else -self._every
         if time - last >= self._every or flags & CUT:
             self._add_tile(frame, turns, time, bool(flags & CUT))
 
-    def _keep(self, time: int, quality: int, flags: int, codes: list[bytes]) -> None:
+    def _keep(self, time: int, quality: int, flags: int, code: bytes, mirror: bytes) -> None:
         if quality < QUALITY:
             return
         trimmed = bool(flags & TRIMMED)
-        at, code = self._kept.get(trimmed, (-STILL, b""))
-        if time - at < STILL and not flags & CUT and distance(code, codes[0]) <= SAME:
+        at, before, still = self._kept.get(trimmed, (-STILL, b"", STILL))
+        same = bool(before) and not flags & CUT and distance(before, code) <= SAME
+        if same and time - at < still:
             return
-        self._kept[trimmed] = time, codes[0]
-        self.shown.append((time, quality, flags, codes[0], codes[MIRROR]))
+        still = min(2 * still, LONGEST_STILL) if same else STILL
+        self._kept[trimmed] = time, code, still
+        self.shown.append((time, quality, flags, code, mirror))
 
-    def _cuts(self, code: bytes, small: Pixels, time: int) -> bool:
+    def _cuts(self, code: bytes, small: Samples, time: int) -> bool:
         """Whether this frame begins a shot; the first one does."""
-        fields = small.reshape(16, SIDE // 16, 16, SIDE // 16)[:, ::4, :, ::4].mean(axis=(1, 3))
+        fields = small.reshape(16, 4, 16, 4).mean(axis=(1, 3))
         before, self._before = self._before, (code, fields)
         if before is None:
             self._cut_at = time
