@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from amparo.fingerprint import exif
+from amparo.fingerprint import box, exif
 from amparo.fingerprint.blocks import exif_block
 from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, Decoded, decode
 from amparo.fingerprint.pdq import dihedral, shrunk
@@ -21,7 +21,7 @@ from amparo.model import Fingerprint, Media, Record
 THUMB = 256
 
 
-@fingerprint("image", version=2, mimes=("image/*",))
+@fingerprint("image", version=3, mimes=("image/*",))
 def image(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     """What a picture shows and says: its visual hash, camera, time and place, and a thumbnail.
 
@@ -71,9 +71,15 @@ def _describe(decoded: Decoded, orientation: int, found: Found) -> Iterator[Reco
         quantization=decoded.quantization,
     )
     # Exchanged lists hash the pixels as stored, whatever the orientation says.
-    hashes, quality = dihedral(np.asarray(rgb(shrunk(decoded.image))))
+    pixels = np.asarray(rgb(shrunk(decoded.image)))
+    hashes, quality = dihedral(pixels)
     for algorithm, value in (("pdq", hashes[0]), ("pdq8", b"".join(hashes))):
         yield Fingerprint(content=found.content, algorithm=algorithm, value=value, quality=quality)
+    if boxed := box.box_hash(pixels):
+        value, clear = boxed
+        yield Fingerprint(
+            content=found.content, algorithm=box.ALGORITHM, value=value, quality=clear
+        )
     small = thumbnail(decoded.image, THUMB)
     if orientation in UPRIGHT:
         small = small.transpose(UPRIGHT[orientation])
