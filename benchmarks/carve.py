@@ -1,37 +1,42 @@
-"""Our carver beside PhotoRec and foremost, on disks of our own making.
+"""Our carver beside PhotoRec, foremost and scalpel, on disks of our own making.
 
-    python benchmarks/carve.py [--folder DIR] [--keep]
+    python benchmarks/carve.py [--folder DIR] [--keep] [--disks NAME ...] [--seconds N]
 
-Benign pictures and films are put on ext4, FAT16 and NTFS (4 KiB clusters) and deleted again: 37 of 74 files on a
-fresh volume, and all of 53 files that had to go into the 96 KiB holes of a full one. A file is *exact* when
-its SHA-256 is that of a planted one, *junk* when a tool calls it whole and it is none of those planted;
-*broken* counts what a tool gives as damaged or does not tell from whole ones (PhotoRec's ``b*``, what
-foremost writes). Processor seconds are user and system time; ours include starting Python (beside it the
-search alone).
+Benign files on ext4, FAT16 and NTFS (4 KiB clusters), deleted again: 37 of 74 on a *fresh* volume; all of 53
+that had to go into the 96 KiB holes of a full, *fragmented* one; 24 *two*-piece files with a live file between
+their pieces. *card* has no file system: files of ten forms, photographs with previews, caches of thumbnails,
+and decoys (heads with noise behind, files cut off, damaged ones). The tools are in their Debian packages
+(testdisk, foremost, scalpel) and run as they are found on the path; those that are absent are left out.
+
+Recall: planted files of which a tool gives all bytes (SHA-256), of all planted. Precision: of what a tool
+gives as whole, what is byte for byte a planted file, a live one or a picture inside one. Foremost and scalpel
+do not say what is whole, so all they give counts. *inside*: pictures inside others that were found besides.
+*broken*: what a tool itself calls damaged. Processor seconds are user and system time of the tool; ours
+without starting Python and compiling (a few tenths of a second). MB/s is the size of the disk
+by these. The *limit* is reading the disk and comparing each byte with the first byte of the heads.
+A tool that has used the processor for ``--seconds`` is stopped, and the row says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
+import io
 import json
 import os
-import random
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-HOLE = 96 << 10
-SIZE = 96 << 20
-SYSTEMS = ("ext4", "fat", "ntfs")
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from carve_disks import DISKS, planted
 
 
 @dataclass
@@ -39,127 +44,12 @@ class Score:
     """What one tool made of one disk."""
 
     exact: int
+    inside: int
     live: int
     junk: int
     broken: int
     seconds: float
-    alone: float = 0.0
-
-
-def media(count: int, seed: int) -> dict[str, bytes]:
-    """Benign files: six in ten JPEG, the others PNG, MP4 and WebP."""
-    import planted
-
-    chance = random.Random(seed)
-    out = {}
-    for number in range(count):
-        kind = ("jpg", "jpg", "jpg", "png", "jpg", "mp4", "jpg", "png", "jpg", "webp")[number % 10]
-        side = chance.randrange(200, 900)
-        how = {"progressive": True} if number % 20 == 6 else {}
-        if kind == "mp4":
-            data = planted.film(seed + number, chance.randrange(20, 160), number % 20 == 5)
-        elif kind == "png":
-            data = planted.picture("PNG", seed + number, side // 2, side // 3)
-        else:
-            form = {"jpg": "JPEG", "webp": "WEBP"}[kind]
-            data = planted.picture(
-                form, seed + number, side, side * 3 // 4, quality=chance.randrange(70, 96), **how
-            )
-        out[f"f{number:03d}.{kind}"] = data
-    return out
-
-
-def sh(*words: object) -> None:
-    """Run a tool; its output is shown only when it fails."""
-    done = subprocess.run([str(w) for w in words], capture_output=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{words[0]}: {done.stderr.decode(errors='replace')[-300:]}")
-
-
-@contextlib.contextmanager
-def mounted(disk: Path, system: str, point: Path) -> Iterator[Path]:
-    """The volume as a folder."""
-    point.mkdir(exist_ok=True)
-    sh(*(("mount", "-o", "loop") if system == "ext4" else ("ntfs-3g",)), disk, point)
-    try:
-        yield point
-    finally:
-        sh("umount", point)
-
-
-class Volume:
-    """A volume that files are put on and deleted from."""
-
-    def __init__(self, disk: Path, system: str) -> None:
-        self.disk, self.system = disk, system
-        disk.touch()
-        os.truncate(disk, SIZE)
-        if system == "ext4":
-            sh("mkfs.ext4", "-q", "-m", "0", "-b", "4096", disk)
-        elif system == "fat":
-            sh("mkfs.vfat", "-F", "16", "-s", "8", "-r", "4096", disk)
-        else:
-            sh("mkntfs", "-q", "-F", "-f", "-c", "4096", disk)
-
-    def put(self, files: dict[str, bytes]) -> list[str]:
-        """Write files; the names of those that did not fit."""
-        failed = []
-        if self.system == "fat":
-            with tempfile.TemporaryDirectory() as made:
-                for name, data in files.items():
-                    (Path(made) / name).write_bytes(data)
-                    try:
-                        sh("mcopy", "-i", self.disk, Path(made) / name, f"::{name}")
-                    except RuntimeError:
-                        failed.append(name)
-            return failed
-        with mounted(self.disk, self.system, self.disk.with_suffix(".mnt")) as folder:
-            for name, data in files.items():
-                try:
-                    with (folder / name).open("wb") as file:
-                        file.write(data)
-                        file.flush()
-                        os.fsync(file.fileno())
-                except OSError:
-                    failed.append(name)
-                    (folder / name).unlink(missing_ok=True)
-        return failed
-
-    def delete(self, names: list[str]) -> None:
-        """Delete files as the system does."""
-        if self.system == "fat":
-            for name in names:
-                sh("mdel", "-i", self.disk, f"::{name}")
-            return
-        with mounted(self.disk, self.system, self.disk.with_suffix(".mnt")) as folder:
-            for name in names:
-                (folder / name).unlink()
-
-
-def fresh(disk: Path, system: str) -> tuple[list[bytes], list[bytes]]:
-    """A fresh volume of 74 files, every second deleted; deleted and live ones."""
-    files = media(74, 1000)
-    volume = Volume(disk, system)
-    assert not volume.put(files)
-    gone = sorted(random.Random(7).sample(sorted(files), 37))
-    volume.delete(gone)
-    return [files[n] for n in gone], [d for n, d in files.items() if n not in gone]
-
-
-def fragmented(disk: Path, system: str) -> tuple[list[bytes], list[bytes]]:
-    """53 files in the holes of a full volume, all deleted."""
-    files = media(53, 5000)
-    volume = Volume(disk, system)
-    chance = random.Random(3)
-    room = int(SIZE * 0.98) // HOLE
-    filler = {f"x{n:04d}": chance.randbytes(HOLE) for n in range(room)}
-    failed = set(volume.put(filler))
-    kept = [n for n in filler if n not in failed]
-    volume.delete(kept[::2])
-    failed = set(volume.put(files))
-    assert not failed, failed
-    volume.delete(list(files))
-    return list(files.values()), []
+    stopped: bool = False
 
 
 def hashed(data: bytes) -> str:
@@ -171,28 +61,43 @@ def children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def ours(disk: Path, whole: bool) -> Score:
-    """Run this file again on the disk, as a process of its own."""
-    before = children()
-    words = [sys.executable, __file__, "--ours", str(disk), *(["--whole"] if whole else [])]
-    got = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
-    return scored(got["whole"], got["broken"], children() - before, got["seconds"])
-
-
 GONE: set[str] = set()
 LIVE: set[str] = set()
+INSIDE: set[str] = set()
+SECONDS = 120
 
 
-def scored(whole: list[str], broken: int, seconds: float, alone: float = 0.0) -> Score:
+def started(words: list[str], folder: str) -> tuple[float, bool]:
+    """Run a tool within its processor time: what it used, and whether it was stopped."""
+    before = children()
+    bound = ["prlimit", f"--cpu={SECONDS}", "--", *words]
+    done = subprocess.run(
+        bound, cwd=folder, env=os.environ | {"TERM": "dumb"}, stdin=subprocess.DEVNULL,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    return children() - before, done.returncode < 0
+
+
+def ours(disk: Path, free: bool) -> Score:
+    """Run this file again on the disk, as a process of its own."""
+    words = [sys.executable, __file__, "--ours", str(disk), *([] if free else ["--whole"])]
+    got = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+    return scored(got["whole"], got["broken"], got["seconds"])
+
+
+def scored(whole: list[str], broken: int, seconds: float, stopped: bool = False) -> Score:
     found = set(whole)
-    junk = len(found - GONE - LIVE)
-    return Score(len(found & GONE), len(found & LIVE), junk, broken, seconds, alone)
+    junk = len(found - GONE - LIVE - INSIDE)
+    exact, live, inside = (len(found & known) for known in (GONE, LIVE, INSIDE))
+    return Score(exact, inside, live, junk, broken, seconds, stopped)
 
 
 def written(folder: Path) -> list[tuple[str, str]]:
     """Names and hashes of what a tool wrote."""
     files = [
-        p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".xml", ".txt", ".log")
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.suffix not in (".xml", ".txt", ".log", ".conf", ".se2")
     ]
     return [(p.name, hashed(p.read_bytes())) for p in files]
 
@@ -202,29 +107,38 @@ def photorec(disk: Path, free: bool) -> Score:
     from amparo.recover.photorec import command
 
     with tempfile.TemporaryDirectory() as made:
-        before = children()
-        subprocess.run(
-            command(disk, Path(made), free),
-            cwd=made, capture_output=True, check=False, env=os.environ | {"TERM": "dumb"},
-        )  # fmt: skip
-        seconds = children() - before
+        seconds, stopped = started(command(disk, Path(made), free), made)
         files = written(Path(made))
-    whole = [h for n, h in files if not n.startswith("b") and not n.startswith("t")]
-    return scored(whole, len(files) - len(whole), seconds)
+    whole = [h for n, h in files if not n.startswith("b")]
+    return scored(whole, len(files) - len(whole), seconds, stopped)
 
 
-def foremost(disk: Path) -> Score:
+def foremost(disk: Path, free: bool) -> Score:
     """Foremost over the whole disk; it does not tell broken files from whole ones."""
     with tempfile.TemporaryDirectory() as made:
-        before = children()
-        subprocess.run(
-            ["foremost", "-t", "jpg,png,mp4,mov", "-i", str(disk), "-o", f"{made}/o"],
-            capture_output=True, check=False,
-        )  # fmt: skip
-        seconds = children() - before
-        files = written(Path(made))
-    known = [h for _, h in files if h in GONE or h in LIVE]
-    return scored(known, len(files) - len(known), seconds)
+        kinds = "jpg,png,gif,mp4,mov,pdf,zip"
+        seconds, stopped = started(
+            ["foremost", "-t", kinds, "-i", str(disk), "-o", f"{made}/o"], made
+        )
+        return scored([h for _, h in written(Path(made))], 0, seconds, stopped)
+
+
+RULES = r"""
+jpg y 20000000 \xff\xd8\xff \xff\xd9
+png y 20000000 \x89PNG\x0d\x0a\x1a\x0a IEND\xae\x42\x60\x82
+gif y 5000000 GIF8 \x00\x3b
+pdf y 20000000 %PDF %%EOF REVERSE
+zip y 20000000 PK\x03\x04 PK\x05\x06
+"""
+
+
+def scalpel(disk: Path, free: bool) -> Score:
+    """Scalpel with rules for heads and ends; films, WebP and sounds have no end it could look for."""
+    with tempfile.TemporaryDirectory() as made:
+        (Path(made) / "rules.conf").write_text(RULES)
+        words = ["scalpel", "-c", f"{made}/rules.conf", "-o", f"{made}/o", str(disk)]
+        seconds, stopped = started(words, made)
+        return scored([h for _, h in written(Path(made))], 0, seconds, stopped)
 
 
 def search(disk: Path, whole: bool) -> None:
@@ -234,6 +148,7 @@ def search(disk: Path, whole: bool) -> None:
     from amparo.recover.files import carve
     from amparo.recover.inside.buried import cluster_of
 
+    list(carve(io.BytesIO(warm_up()), align=512, cluster=4096))  # compiles
     started = time.process_time()
     found: list[str] = []
     broken = 0
@@ -253,19 +168,25 @@ def search(disk: Path, whole: bool) -> None:
     json.dump({"whole": found, "broken": broken, "seconds": seconds}, sys.stdout)
 
 
-def scan_rate() -> str:
-    """How fast beginnings are looked for, on one core."""
-    import io
+def warm_up() -> bytes:
+    """Files of every way our carver goes, so that all of it is compiled before the clock runs."""
+    out = b""
+    for number, how in enumerate(({}, {"progressive": True})):
+        data = planted.picture("JPEG", 90 + number, 640, 480, **how)
+        half = len(data) // 2 // 4096 * 4096
+        out += data[:half] + b"\x5a" * 8192 + data[half:]
+        out += bytes(-len(out) % 4096)
+    return out + planted.picture("PNG", 93) + planted.picture("WEBP", 94)
 
-    from amparo.recover.files import carve
 
-    lines = []
-    chance = random.Random(1)
-    for name, data in (("noise", chance.randbytes(64 << 20)), ("zeros", bytes(64 << 20))):
-        started = time.process_time()
-        list(carve(io.BytesIO(data), align=512, cluster=4096))
-        lines.append(f"{name} {64 * 1.048576 / (time.process_time() - started):,.0f} MB/s")
-    return "search for beginnings, one core: " + ", ".join(lines)
+def limit(disk: Path) -> float:
+    """Seconds for reading a disk and comparing each byte with the first byte of a head."""
+    before = time.process_time()
+    with disk.open("rb", buffering=0) as file:
+        while data := file.read(1 << 20):
+            array = np.frombuffer(data, np.uint8)
+            np.count_nonzero(array == 0xFF)
+    return time.process_time() - before
 
 
 def main() -> None:
@@ -273,52 +194,63 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--disks", nargs="*", default=list(DISKS), choices=list(DISKS))
+    parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--ours", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.ours:
         search(given.ours, given.whole)
         return
+    globals()["SECONDS"] = given.seconds
     folder = given.folder or Path(tempfile.mkdtemp(prefix="carve-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        table(folder)
+        table(folder, given.disks, given.keep)
     finally:
         if not given.keep:
             shutil.rmtree(folder)
 
 
-def table(folder: Path) -> None:
+def tools(name: str) -> list[tuple[str, bool]]:
+    """The tools for a disk, and whether each looks at its free space only."""
+    free = [("ours", True), ("photorec", True)] if name != "card" else []
+    whole = [("ours", False), ("photorec", False)] if name == "card" or "fresh" in name else []
+    every = [*free, *whole, ("foremost", False), ("scalpel", False)]
+    return [t for t in every if t[0] == "ours" or shutil.which(t[0])]
+
+
+def table(folder: Path, names: list[str], keep: bool) -> None:
     """Every tool on every disk."""
+    run = {"ours": ours, "photorec": photorec, "foremost": foremost, "scalpel": scalpel}
     print(
-        f"{'disk':16}{'tool':24}{'exact':>10}{'live':>6}{'junk':>6}{'broken':>8}{'CPU s':>8}{'alone':>8}"
+        f"{'disk':17}{'tool':16}{'exact':>8}{'recall':>8}{'prec.':>7}{'inside':>7}{'live':>5}"
+        f"{'junk':>5}{'broken':>7}{'CPU s':>8}{'MB/s':>7}"
     )
-    for system in SYSTEMS:
-        for make in (fresh, fragmented):
-            disk = folder / f"{system}-{make.__name__}.dd"
-            gone, live = make(disk, system)
-            GONE.clear()
-            LIVE.clear()
-            GONE.update(map(hashed, gone))
-            LIVE.update(map(hashed, live))
-            tools = [("ours, free space", lambda d=disk: ours(d, False))]
-            if make is fresh:
-                tools.append(("ours, whole disk", lambda d=disk: ours(d, True)))
-            if shutil.which("photorec"):
-                tools.append(("photorec, free space", lambda d=disk: photorec(d, True)))
-            if shutil.which("photorec") and make is fresh:
-                tools.append(("photorec, whole disk", lambda d=disk: photorec(d, False)))
-            if shutil.which("foremost"):
-                tools.append(("foremost", lambda d=disk: foremost(d)))
-            for name, tool in tools:
-                s = tool()
-                alone = f"{s.alone:8.2f}" if s.alone else " " * 8
-                print(
-                    f"{disk.stem:16}{name:24}{s.exact:>5}/{len(GONE):<4}{s.live:>6}{s.junk:>6}"
-                    f"{s.broken:>8}{s.seconds:>8.2f}{alone}",
-                    flush=True,
-                )
-    print(scan_rate())
+    for name in names:
+        make, system = DISKS[name]
+        disk = folder / f"{name}.dd"
+        for known in (GONE, LIVE, INSIDE):
+            known.clear()
+        made = make(disk, system)
+        for known, files in ((GONE, made.gone), (LIVE, made.live), (INSIDE, made.inside)):
+            known.update(map(hashed, files))
+        size = disk.stat().st_size / 1e6
+        for tool, free in tools(name):
+            s = run[tool](disk, free)
+            right = s.exact + s.live + s.inside
+            precision = f"{right / (right + s.junk):7.2f}" if right + s.junk else "      –"
+            print(
+                f"{name:17}{tool + (', free' if free else ''):16}{s.exact:>4}/{len(GONE):<3}"
+                f"{s.exact / len(GONE):>8.2f}{precision}{s.inside:>7}{s.live:>5}{s.junk:>5}"
+                f"{s.broken:>7}{s.seconds:>8.2f}{size / max(s.seconds, 0.01):>7.0f}"
+                f"{'  stopped' if s.stopped else ''}",
+                flush=True,
+            )
+        least = limit(disk)
+        print(f"{name:17}{'limit':16}{'':47}{least:>8.2f}{size / max(least, 0.001):>7.0f}")
+        if not keep:
+            disk.unlink()
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ _FULL = {
 }
 _UNCHECKED = frozenset(("webp", "gif", "mp4", "amr"))
 _BLOCK = 1 << 20
+_NOTHING = bytes(_BLOCK + 3)
 _DENSE = 64
 """Beginnings that come to nothing in 64 KiB before the rest of it is passed over."""
 _EXTENTS = {84: 1024, 169: 2048, 340: 4096}
@@ -151,6 +152,7 @@ class _Carver:
         self._deferred: list[tuple[int, str]] = []
         self._budget = 64 * view.size + (256 << 20)
         self._effort = 32 * view.size + (1 << 30)
+        self._clusters: dict[int, bool] = {}
         self._until = time.monotonic() + tally.seconds
 
     def run(self, forms: Collection[str]) -> Iterator[Carved]:
@@ -182,10 +184,10 @@ class _Carver:
             data = self._view.read(at, _BLOCK + 3)
             if len(data) < 4:
                 continue
+            if data == _NOTHING[: len(data)]:
+                continue
             if self._cluster:
                 indexes += _extent_blocks(data[:_BLOCK], at)
-            if not data.strip(b"\0"):
-                continue
             array = np.frombuffer(bytearray(data), np.uint8)
             count = int(entropy.starts(array, heads, len(out), out))
             self._tally.dense += count == len(out)
@@ -325,7 +327,7 @@ class _Carver:
 
     def _two(self, form: str, rest: Spans, place: int) -> Joined | None:
         """Search for the second piece with a share of the effort that is left for all."""
-        share = Effort(min(SHARE, self._effort))
+        share = Effort(min(SHARE, self._effort), self._clusters)
         before = share.left
         found = join.two(form, rest, place, self._cluster, share) if share.left > 0 else None
         self._effort -= before - share.left
@@ -365,10 +367,9 @@ def _extent_blocks(data: bytes, at: int) -> Iterator[Range]:
 
     ``struct ext4_extent_header``: magic f30a, entries, their greatest number, depth.
     """
-    place = data.find(b"\x0a\xf3")
-    while place >= 0:
-        if (at + place) % 512 == 0 and len(data) - place >= 8:
-            entries, most, depth = struct.unpack_from("<HHH", data, place + 2)
-            if entries <= most and most in _EXTENTS and depth <= 5:
-                yield at + place, _EXTENTS[most]
-        place = data.find(b"\x0a\xf3", place + 2)
+    whole = data[: len(data) // 512 * 512]
+    heads = np.frombuffer(whole, "<u2")[::256]
+    for place in (np.flatnonzero(heads == 0xF30A) * 512).tolist():
+        entries, most, depth = struct.unpack_from("<HHH", data, place + 2)
+        if entries <= most and most in _EXTENTS and depth <= 5:
+            yield at + place, _EXTENTS[most]

@@ -13,7 +13,7 @@ from PIL import Image
 from amparo.recover.formats import entropy
 from amparo.recover.formats import jpeg as formats_jpeg
 from amparo.recover.formats.extent import NotOne
-from amparo.recover.pieces import BREAKS, Effort, Joined, places, result, spliced
+from amparo.recover.pieces import BLANK, BREAKS, Effort, Joined, places, result, spliced
 from amparo.recover.spans import Spans
 
 _PROBE = 8192
@@ -24,7 +24,7 @@ _FOREIGN = re.compile(rb"\xff[^\x00\xd0-\xda\xc4\xdd\xff]", re.S)
 def jpeg(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
     walk = formats_jpeg.Walk(view, start)
     extent = walk.extent()
-    like = _Likely(view, cluster)
+    like = _Likely(view, cluster, effort.known)
     borders = _borders(start, extent.length, like)
     if walk.scan is None:
         return _jpeg_whole(view, start, borders, like, effort)
@@ -80,20 +80,31 @@ def _borders(start: int, length: int, like: _Likely) -> list[int]:
 class _Likely:
     """Which clusters can hold coded JPEG data: varied, and no markers but those that stand in it."""
 
-    def __init__(self, view: Spans, cluster: int) -> None:
+    def __init__(self, view: Spans, cluster: int, known: dict[int, bool]) -> None:
         self._view = view
         self.cluster = cluster
-        self._known: dict[int, bool] = {}
+        self._places: dict[int, bool] = {}
+        self._known = known
 
     def holds(self, place: int) -> bool:
         """Whether the cluster at a place can."""
-        if place not in self._known:
-            data = self._view.read(place, self.cluster)
-            end = data.find(b"\xff\xd9")
-            data = data[: end + 2] if end >= 0 else data
-            varied = end >= 0 or len(set(data)) > 96
-            self._known[place] = varied and len(data) > 1 and not _FOREIGN.search(data)
-        return self._known[place]
+        held = self._places.get(place)
+        if held is None:
+            at = self._view.segments(place, 1)[0][0] if place < self._view.size else -1
+            held = self._known.get(at)
+            if held is None:
+                held = self._known[at] = self._can(self._view.read(place, self.cluster))
+            self._places[place] = held
+        return held
+
+    @staticmethod
+    def _can(data: bytes) -> bool:
+        if data[: len(BLANK)] == BLANK:
+            return False
+        end = data.find(b"\xff\xd9")
+        data = data[: end + 2] if end >= 0 else data
+        varied = end >= 0 or len(set(data)) > 96
+        return varied and len(data) > 1 and not _FOREIGN.search(data)
 
 
 def _jpeg_tails(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from amparo.recover.formats import pictures
-from amparo.recover.pieces import BREAKS, Effort, Joined, places, result, spliced
+from amparo.recover.pieces import BREAKS, Effort, Filled, Joined, places, result, spliced
 from amparo.recover.spans import Spans
 
 _SAMPLE = 2048
@@ -19,10 +19,13 @@ def png(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
     packed = _Packed(view, start, low, effort)
     last = min(low + packed.good, extent.length) + 8
     borders = range(start + first, start + last, cluster)[-BREAKS:]
+    filled = Filled(view)
     for border in [b for b in reversed(borders) if b > start]:
         head = view.read(start + low, border - start - low)
         probe = packed.at(head)
         for place in places(view, start, border, cluster):
+            if not filled.holds(place):
+                continue
             if not effort.take(0):
                 return None
             if probe is not None and not effort.take(_SAMPLE):
@@ -122,7 +125,13 @@ def _chunk_holds(view: Spans, head: bytes, place: int, effort: Effort) -> bool:
     if len(begin) < 8 or length > 1 << 27 or not (kind.isalpha() and kind.isascii()):
         return False
     rest = 12 + length - len(head)
-    if rest < 4 or place + rest > view.size or not effort.take(rest):
+    if rest < 4 or place + rest > view.size:
+        return False
+    # Looked at first: behind a chunk there is another, and seeing that costs nothing.
+    following = view.read(place + rest + 4, 4)
+    if kind != b"IEND" and not (following.isalpha() and following.isascii()):
+        return False
+    if not effort.take(rest):
         return False
     tail = view.read(place, rest)
     body = head + tail if len(head) < 8 else b""

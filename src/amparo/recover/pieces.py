@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from amparo.recover.formats.extent import Extent
 from amparo.recover.spans import Range, Spans
@@ -15,6 +15,8 @@ BREAKS = 48
 SHARE = 192 << 20
 """Bytes walked or compared for one file at most."""
 _TAIL = 256 << 20
+BLANK = bytes(256)
+"""What packed data never goes on with."""
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Effort:
     """Bytes that may still be walked or compared for one file."""
 
     left: int
+    known: dict[int, bool] = field(default_factory=dict)
+    """Clusters, by where they lie, that were found able or unable to hold a JPEG; kept from file to file."""
 
     def take(self, amount: int) -> bool:
         """Whether there is that much left; it is gone then."""
@@ -42,6 +46,22 @@ def places(view: Spans, start: int, border: int, cluster: int) -> Iterator[int]:
     first = border + cluster
     yield from range(first, min(view.size, first + FORWARD * cluster), cluster)
     yield from range(start - cluster, max(-1, start - BACKWARD * cluster - 1), -cluster)
+
+
+class Filled:
+    """Which places begin with something else than zeros."""
+
+    def __init__(self, view: Spans) -> None:
+        self._view = view
+        self._known: dict[int, bool] = {}
+
+    def holds(self, place: int) -> bool:
+        """Whether the one at ``place`` does."""
+        known = self._known.get(place)
+        if known is None:
+            known = self._view.read(place, len(BLANK)) != BLANK
+            self._known[place] = known
+        return known
 
 
 def spliced(view: Spans, start: int, border: int, place: int) -> Spans:

@@ -31,6 +31,9 @@ _ROOM = 256 << 20
 """Bytes that stay free on the disk of the case."""
 
 
+_ZEROS = bytes(1 << 20)
+
+
 class Refused(Exception):
     """PhotoRec did not run; one line for people."""
 
@@ -154,7 +157,7 @@ class _Copier:
 
     def take(self, data: bytes) -> None:
         """One block more."""
-        if data.count(0) == len(data):
+        if data == _ZEROS[: len(data)]:
             self._out.seek(len(data), 1)
         else:
             self.kept += self._out.write(data)
