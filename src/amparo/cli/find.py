@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from amparo.cli.case import opened
+from amparo.cli.find_films import find_film, still_lines, stills
 from amparo.cli.say import DONE, Refused, answer, safe
 
 if TYPE_CHECKING:
@@ -19,10 +20,18 @@ def find(args: argparse.Namespace) -> int:
             return _text(case, args, args.text, ())
         if args.account is not None:
             return _text(case, args, args.account, ("account", "account_name"))
-        hits = _by_hash(case, args.hash) if args.hash is not None else _by_image(case, args)
+        if args.video is not None or args.audio is not None:
+            return find_film(case, args)
+        hits, films = (
+            (_by_hash(case, args.hash), []) if args.hash is not None else _by_image(case, args)
+        )
         rows = [_where(case, *hit) for hit in hits[: args.limit]]
-        lines = [line for row in rows for line in _lines(row)] or ["Nothing found."]
-        answer(args.json, {"found": rows, "total": len(hits)}, lines)
+        lines = [line for row in rows for line in _lines(row)]
+        lines += [line for row in films[: args.limit] for line in still_lines(row)]
+        found: dict[str, object] = {"found": rows, "total": len(hits)}
+        if args.image is not None:
+            found["films"] = films[: args.limit]
+        answer(args.json, found, lines or ["Nothing found."])
         return DONE
 
 
@@ -110,11 +119,15 @@ def _by_hash(case: Case, digest: str) -> list[tuple[str, int, bool]]:
         raise Refused(str(error)) from error
 
 
-def _by_image(case: Case, args: argparse.Namespace) -> list[tuple[str, int, bool]]:
+def _by_image(
+    case: Case, args: argparse.Namespace
+) -> tuple[list[tuple[str, int, bool]], list[dict[str, object]]]:
+    """Contents like the picture, and films that show it."""
     import hashlib
 
     from amparo.kit.plugin import discover
     from amparo.match.find import by_hash, near_contents
+    from amparo.match.stacks import FLOOR
     from amparo.model import Fingerprint
     from amparo.run.picture import look_at
 
@@ -131,11 +144,13 @@ def _by_image(case: Case, args: argparse.Namespace) -> list[tuple[str, int, bool
     if outcome.error:
         raise Refused(f"{args.image}: {outcome.error}")
     near: list[tuple[str, int, bool]] = []
+    films: list[dict[str, object]] = []
     for record in outcome.records():
         if isinstance(record, Fingerprint) and record.algorithm == "pdq8":
             near = near_contents(case.store, record.value, 31)
+            films = stills(case, record.value) if record.quality >= FLOOR else []
     seen = {content for content, _, _ in exact}
-    return exact + [hit for hit in near if hit[0] not in seen]
+    return exact + [hit for hit in near if hit[0] not in seen], films
 
 
 def _where(case: Case, content_id: str, distance: int, turned: bool) -> dict[str, object]:

@@ -15,7 +15,7 @@ from amparo.match.bands import Codes
 from amparo.match.clips_table import Pair, Table, frames_of, shared, table_of
 from amparo.match.near import RADIUS, NearIndex, codes_of, flat
 from amparo.match.stacks import FLOOR
-from amparo.model import ClipMatch, Film, FilmFrames, Fingerprint, Id, Link, Media
+from amparo.model import ClipMatch, Film, FilmFrames, Fingerprint, Id, Link, Media, make_id
 
 WHOLE = 0.8
 """Share of a film that must be in another for it to be called a clip of it."""
@@ -70,6 +70,7 @@ def joined(
         method=METHOD,
         version=VERSION,
         log10_lr=min(STRONGEST, float(votes)),
+        basis=(make_id("film", film), make_id("film", other)),
         reasons=tuple(map(reason, matches[:8]))
         + ((f"and {len(matches) - 8} more stretches",) if len(matches) > 8 else ()),
     )
@@ -220,6 +221,7 @@ def _still(
         method=METHOD,
         version=VERSION,
         log10_lr=1.0,
+        basis=(make_id("fingerprint", picture, "pdq"), make_id("film", table.films[film])),
         reasons=(f"like the frame at {clock(start)}: PDQ distance {distance}",),
     )
 

@@ -8,7 +8,7 @@ from amparo.kit.plugin import deriver
 from amparo.kit.view import View
 from amparo.match.clips import WHOLE, clock, covered
 from amparo.match.sounds_align import ROW, SPAN, Index, Stretch, Track, aligned
-from amparo.model import ClipMatch, Id, Link, Soundtrack
+from amparo.model import ClipMatch, Id, Link, Soundtrack, make_id
 
 STRONGEST = 4.0
 """Most that equal sound is held to weigh, as log10 of the likelihood ratio: one for each three seconds. Less than
@@ -59,6 +59,7 @@ def _joined(
         version=VERSION,
         log10_lr=round(min(STRONGEST, seconds / 3), 2),
         reasons=tuple(map(reason, matches[:8])),
+        basis=(make_id("soundtrack", track), make_id("soundtrack", other)),
     )
 
 
