@@ -135,7 +135,9 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb("find")
     what = p.add_mutually_exclusive_group(required=True)
-    what.add_argument("--image", type=Path, help="a picture: exact copies and near ones")
+    what.add_argument("--image", type=Path, help="a picture: copies, near ones, films showing it")
+    what.add_argument("--video", type=Path, help="a film: copies, and films that share a stretch")
+    what.add_argument("--audio", type=Path, help="a sound: copies, and where it is heard")
     what.add_argument("--hash", help="MD5, SHA-1 or SHA-256 in hex")
     what.add_argument("--text", help="words in messages, names, subjects, paths")
     what.add_argument("--account", help="a phone number, JID or part of one")
