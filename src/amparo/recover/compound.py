@@ -5,13 +5,45 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from amparo.recover.spans import Spans
+from amparo.recover.spans import Range, Spans
 
 MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LAST = 0xFFFFFFFA
 """Sector numbers from here on are marks."""
 _MOST_SECTORS = 1 << 22
 _MOST_ENTRIES = 1 << 18
+_BLOCK = 512
+"""The smallest sector."""
+
+
+def in_order(view: Spans) -> list[Range] | None:
+    """The bytes of a compound file stream by stream, then what no stream has; None when it is none.
+
+    So a picture in a document is found whole although its sectors lie scattered.
+    """
+    try:
+        streams = sorted(Storage(view).streams(), key=lambda s: -s[1].size)
+    except (ValueError, struct.error, IndexError):
+        return None
+    out: list[Range] = []
+    taken = bytearray(-(-view.size // _BLOCK))
+    for _, stream in streams[:_MOST_ENTRIES]:
+        blocks = [slice(at // _BLOCK, -(-(at + n) // _BLOCK)) for at, n in stream.ranges]
+        # Streams that share bytes are a forgery: of two the larger counts. Short ones share a block.
+        if stream.size < _BLOCK or any(any(taken[b]) for b in blocks):
+            continue
+        for block, one in zip(blocks, stream.ranges, strict=True):
+            taken[block] = b"\1" * len(taken[block])
+            # What is left of the last sector comes along: bytes of before may lie there.
+            out.append((one[0], min(block.stop * _BLOCK, view.size) - one[0]))
+    free = 0
+    while (free := taken.find(0, free)) >= 0:
+        end = taken.find(1, free)
+        end = len(taken) if end < 0 else end
+        at = free * _BLOCK
+        out.append((at, min(end * _BLOCK, view.size) - at))
+        free = end
+    return out
 
 
 class Storage:

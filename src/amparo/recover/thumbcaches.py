@@ -49,7 +49,7 @@ def collection(view: Spans) -> Iterator[Small] | None:
         kind = windows
     elif head[:4] == _BLOB_CACHE:
         kind = blob_cache
-    elif head[:8] == compound.MAGIC:
+    elif head[:8] == compound.MAGIC and _keeps_thumbnails(view):
         kind = thumbs_db
     elif _slots(view, 0, 40):
         kind = slots
@@ -135,6 +135,15 @@ def thumbs_db(view: Spans) -> Iterator[Small]:
         if found is None or found.start() not in (12, 16, 24):
             continue
         yield _small(stream, names.get(name, name), start, found.start(), 0, stream.size)
+
+
+def _keeps_thumbnails(view: Spans) -> bool:
+    """Whether a compound file is a thumbs.db: a catalog, or streams called by numbers. Others are documents."""
+    try:
+        names = [name for name, _ in compound.Storage(view).streams()]
+    except (ValueError, struct.error, IndexError):
+        return True
+    return not names or any(re.fullmatch(r"Catalog|\d+(_[0-9a-f]+)?", n) for n in names)
 
 
 def _catalog(storage: compound.Storage) -> dict[str, str]:

@@ -10,6 +10,7 @@ from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Warn, carver
 from amparo.kit.source import Source
+from amparo.recover.compound import in_order
 from amparo.recover.entries import EMBEDDED, Entries, How, Told, carved
 from amparo.recover.inside_database import DATABASE, search
 from amparo.recover.previews import preview
@@ -50,7 +51,8 @@ def files(source: Source, found: Found) -> Iterator[Told]:
     from amparo.recover.files import Tally, carve
 
     tally = Tally(seconds=_SEARCHING)
-    for one in carve(source.stream(), tally=tally):
+    ranges = in_order(Spans(source.stream(), [(0, source.size)]))
+    for one in carve(source.stream(), ranges, tally=tally):
         if one.segments != ((0, source.size),):
             label = f"{one.segments[0][0]:010d}.{one.form}"
             yield from entries.inside(label, one.segments, carved(one))
