@@ -20,7 +20,7 @@ from amparo.kit.found import Found
 from amparo.kit.plugin import Thumb, Warn
 from amparo.kit.source import Source
 from amparo.kit.thumb import encode
-from amparo.model import Exif, Fingerprint, Media, Position, content_id
+from amparo.model import ContentKind, Exif, Fingerprint, Media, Position, content_id
 
 DATA = Path(os.environ.get("AMPARO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "ico", "jpeg2000")
@@ -37,6 +37,7 @@ class Looked:
         self.exif = next((r for r in out if isinstance(r, Exif)), None)
         self.position = next((r for r in out if isinstance(r, Position)), None)
         self.prints = {r.algorithm: r for r in out if isinstance(r, Fingerprint)}
+        self.kind = next((r for r in out if isinstance(r, ContentKind)), None)
         self.thumb = next((r for r in out if isinstance(r, Thumb)), None)
         self.warnings = [r.reason for r in out if isinstance(r, Warn)]
         if self.thumb is not None:

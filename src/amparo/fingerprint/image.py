@@ -10,7 +10,8 @@ import numpy as np
 from amparo.fingerprint import box, exif
 from amparo.fingerprint.blocks import exif_block
 from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, Decoded, decode
-from amparo.fingerprint.pdq import dihedral, shrunk
+from amparo.fingerprint.kinds import kind_of
+from amparo.fingerprint.pdq import LEAST, dihedral, shrunk
 from amparo.fingerprint.pixels import UPRIGHT, rgb, thumbnail
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
@@ -43,7 +44,8 @@ def image(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
         yield Warn(reason)
     else:
         stated = written.orientation if decoded.orientation is None else decoded.orientation
-        yield from _describe(decoded, stated, found)
+        camera = written.exif is not None and bool(written.exif.model)
+        yield from _describe(decoded, stated, camera, found)
 
 
 def _try(data: bytes, mime: str) -> tuple[Decoded | None, str]:
@@ -58,7 +60,9 @@ def _try(data: bytes, mime: str) -> tuple[Decoded | None, str]:
         return None, f"not decoded: {error or type(error).__name__}"
 
 
-def _describe(decoded: Decoded, orientation: int, found: Found) -> Iterator[Record | Thumb | Warn]:
+def _describe(
+    decoded: Decoded, orientation: int, camera: bool, found: Found
+) -> Iterator[Record | Thumb | Warn]:
     width, height = decoded.size if orientation < 5 else decoded.size[::-1]
     yield Media(
         content=found.content,
@@ -80,6 +84,8 @@ def _describe(decoded: Decoded, orientation: int, found: Found) -> Iterator[Reco
         yield Fingerprint(
             content=found.content, algorithm=box.ALGORITHM, value=value, quality=clear
         )
+    if min(pixels.shape[:2]) >= LEAST:
+        yield kind_of(found.content, pixels, camera)
     small = thumbnail(decoded.image, THUMB)
     if orientation in UPRIGHT:
         small = small.transpose(UPRIGHT[orientation])
