@@ -162,6 +162,8 @@ def run(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """What is done, what is not, what could not be read and why."""
+    from amparo.cli.erased import erased
+    from amparo.cli.erased import lines as erased_lines
     from amparo.model import Exhibit, Problem
     from amparo.run.plan import Plan
 
@@ -173,6 +175,7 @@ def status(args: argparse.Namespace) -> int:
         waiting = [e.number for e in plan.exhibits()]
         unsettled = [s.id for s in plan.all() if not plan.settled(s)]
         problems = list(store.each(Problem))
+        gone = erased(store)
         by_exhibit = {e.id: e.number for e in exhibits}
         data = {
             "case": case.config.name,
@@ -183,6 +186,7 @@ def status(args: argparse.Namespace) -> int:
             "records": kinds,
             "waiting_for_intake": waiting,
             "pending_plugins": unsettled,
+            "erased": gone,
             "problems": [
                 {
                     "stage": p.stage,
@@ -196,6 +200,7 @@ def status(args: argparse.Namespace) -> int:
         }
         lines = [f"Case {safe(case.config.name)}: {len(exhibits)} exhibits"]
         lines += [f"  {kind:<18}{n:>12,}" for kind, n in sorted(kinds.items())]
+        lines += erased_lines(gone)
         if waiting:
             lines.append(f"Intake not finished: {', '.join(map(safe, waiting))}")
         if unsettled:

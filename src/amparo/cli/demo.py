@@ -49,7 +49,7 @@ def demo(args: argparse.Namespace) -> int:
         from amparo.run.picture import Pictures
 
         with Pictures(case) as pictures:
-            serve(case, pictures.larger, performer="demo", open_browser=True)
+            serve(case, pictures.larger, performer="demo", open_browser=True, piece=pictures.piece)
     return DONE
 
 
@@ -90,6 +90,7 @@ def _work(case: Case, truth: Path, show: object) -> tuple[Report, dict[str, obje
 
 def findings(case: Case) -> dict[str, object]:
     """What a case holds, in the numbers that matter first."""
+    from amparo.cli.erased import erased
     from amparo.model import (
         Account,
         Exhibit,
@@ -126,12 +127,16 @@ def findings(case: Case) -> dict[str, object]:
         "countries": len(countries),
         "message_rows": n.get(Message.KIND, 0),
         "postings": n.get(Posting.KIND, 0),
+        "erased": {k: v for k, v in erased(store).items() if k != "databases"},
         "problems": n.get(Problem.KIND, 0),
     }
 
 
 def _findings(found: dict[str, object]) -> list[str]:
     f = found
+    gone = f["erased"]
+    assert isinstance(gone, dict)
+    back = sum(n for state, n in gone["messages"].items() if state != "superseded")
     return [
         "Findings",
         f"  {f['exhibits']} exhibits, {f['files']} files, {f['contents']} distinct contents",
@@ -139,6 +144,9 @@ def _findings(found: dict[str, object]) -> list[str]:
         f" {f['to_look_at']} stacks left to look at",
         f"  {f['groups']} groups, {f['accounts']} accounts, numbers of {f['countries']} countries",
         f"  {f['message_rows']} message rows; {f['postings']} postings followed through the groups",
+        f"  {gone['missing']} row numbers missing from databases in {gone['gaps']} gaps; {back} message"
+        f" rows and {gone['recovered_rows_of_no_parser']} others brought back, and"
+        f" {gone['messages'].get('superseded', 0)} earlier versions",
         f"  {f['problems']} things could not be read, or not wholly (amparo status)",
     ]
 

@@ -22,6 +22,7 @@ def review(args: argparse.Namespace) -> int:
                 port=args.port,
                 performer=args.performer or getpass.getuser(),
                 open_browser=not args.no_open,
+                piece=pictures.piece,
             )
         except (ValueError, OSError) as error:  # an unknown scheme, a port that is taken
             raise Refused(str(error)) from error

@@ -82,7 +82,7 @@ class Scanner:
         self._budget = _BUDGET
         self.left_out = 0
         """Free bytes in which not every table was looked for."""
-        self._effort = Effort(20_000 + size // 64)
+        self._effort = Effort(100_000 + size // 64)
         self._strong = sorted(
             (t for t in survey.targets.values() if t.kind != "index" and t.bits >= _ALONE),
             key=lambda t: (not t.named, -t.bits),

@@ -27,21 +27,23 @@ from amparo.review import (
     graph,
     judge,
     links,
+    messages,
     overview,
     problems,
     record,
+    recovered,
     search,
     thread,
     threads,
 )
-from amparo.review.desk import HERE, Desk, now
+from amparo.review.desk import HERE, Desk, Piece, no_piece, now
 from amparo.review.door import Door
 from amparo.review.reads import Reads
 from amparo.store.backend import StoreRefused
 from amparo.store.case import Case
 
-PAGES = (overview, gallery, content, threads, thread, accounts, account, graph, record, problems,
-         search, actions, judge, links)  # fmt: skip
+PAGES = (overview, gallery, content, threads, thread, messages, accounts, account, graph, record,
+         recovered, problems, search, actions, judge, links)  # fmt: skip
 DAY = 86_400_000
 SILENT: TelemetryConfig = {
     "auto_configure": False,
@@ -53,19 +55,25 @@ SILENT: TelemetryConfig = {
 
 
 def create_app(
-    case: Case, token: str, picture: Callable[[Id, int], bytes | None], performer: str
+    case: Case,
+    token: str,
+    picture: Callable[[Id, int], bytes | None],
+    performer: str,
+    piece: Piece = no_piece,
 ) -> FastAPI:
     """The desk over an open case.
 
     ``token`` opens it once as ``/?token=...``. ``picture(content, longest side)`` gives WebP bytes,
     or None; it is called only after the consultation was logged. ``performer`` names the analyst in
-    every action and mark. Raises ValueError when the case names a category scheme that is not known.
+    every action and mark; ``piece`` gives the bytes a record rests on. Raises ValueError when the case
+    names a category scheme that is not known.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=SILENT)
     app.state.desk = Desk(
         case=case,
         picture=picture,
         performer=performer,
+        piece=piece,
         scheme=find_scheme(case.config.scheme),
         reveals=Reads(case.store).revealed_since(performer, now() // DAY * DAY),
     )
@@ -110,13 +118,14 @@ def serve(
     port: int = 0,
     performer: str = "",
     open_browser: bool = True,
+    piece: Piece = no_piece,
 ) -> None:
     """Serves the desk on 127.0.0.1 until interrupted; prints the one-time address.
 
     ``port`` 0 takes a free one. Raises OSError when the port is taken.
     """
     token = secrets.token_urlsafe(32)
-    app = create_app(case, token, picture, performer)
+    app = create_app(case, token, picture, performer, piece)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

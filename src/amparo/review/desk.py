@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 from amparo import __version__
 from amparo.kit.schemes import Scheme, label, tone
-from amparo.model import Action, File, Id, KnownMatch, Mark, Problem
+from amparo.model import Action, At, File, Id, KnownMatch, Mark, Problem
 from amparo.model.actions import verb_action
 from amparo.review.directory import Directory
 from amparo.review.reads import Reads
@@ -38,12 +38,20 @@ PAGES = (
     ("/threads", "Groups", "t"),
     ("/accounts", "People", "p"),
     ("/graph", "Network", "n"),
+    ("/recovered", "Erased", "e"),
     ("/problems", "Problems", "b"),
     ("/actions", "Actions", "a"),
 )
 """Address, name and the key that follows ``g``."""
 
 Picture = Callable[[Id, int], bytes | None]
+Piece = Callable[[At, int], bytes]
+"""The bytes a record rests on, at most so many; ValueError in words where they cannot be read."""
+
+
+def no_piece(at: At, most: int) -> bytes:
+    """Stands in where the desk has no evidence at hand."""
+    raise ValueError("the evidence is not at hand here")
 
 
 def now() -> int:
@@ -101,6 +109,7 @@ class Desk:
     picture: Picture
     performer: str
     scheme: Scheme
+    piece: Piece = no_piece
     revealed: set[Id] = field(default_factory=set)
     """Contents whose consultation is in the log, and whose picture may therefore be sent."""
     reveals: int = 0

@@ -12,6 +12,7 @@ from amparo.model import (
     KINDS,
     Action,
     Id,
+    Message,
     Posting,
     Record,
 )
@@ -94,6 +95,13 @@ class Reads:
     def first(self, kind: type[R], where: dict[str, str], order: str, limit: int) -> list[R]:
         """The first records in the order of a field, each value taken literally."""
         return self._store.find(kind, literal(where), order=order, limit=limit)
+
+    def said(self, threads: Iterable[Id], after: Id, limit: int) -> list[Message]:
+        """Messages of a conversation in time order, after one of them; undated ones last."""
+        last = self.get(Message, after) if after else None
+        start = (last.sent, last.id) if last is not None else None
+        where = {"thread": sorted(threads)}
+        return self._store.find(Message, where, order="sent", after=start, limit=limit)
 
     def search(self, text: str, limit: int, after: int) -> list[Hit]:
         """Records that hold all words."""

@@ -81,6 +81,56 @@ def record(request: Request, kind: str, id: Id) -> Response:
     )
 
 
+SHOWN = 2048
+"""Bytes of a record's place that are shown."""
+
+
+@router.get("/bytes/{kind}/{id}")
+def bytes_of(request: Request, kind: str, id: Id) -> Response:
+    """The bytes a record rests on, as they lie in the evidence now."""
+    desk = Desk.of(request)
+    cls = KINDS.get(kind)
+    if cls is None:
+        raise HTTPException(404, "There is no such kind of record.")
+    at = getattr(found(desk.reads.get(cls, id), kind.replace("_", " ")), "at", None)
+    if not isinstance(at, At) or at.offset is None or not at.length:
+        raise HTTPException(404, "This record names no bytes.")
+    desk.log("bytes", "consultation", (id,))
+    data, reason = b"", ""
+    try:
+        data = desk.piece(at, SHOWN)
+    except ValueError as error:
+        reason = str(error)
+    file = desk.reads.get(File, at.file)
+    return desk.show(
+        request,
+        "bytes.html",
+        {
+            "title": f"Bytes of {kind.replace('_', ' ')} {id[:8]}",
+            "kind": kind,
+            "id": id,
+            "at": at,
+            "path": f"{file.path}{at.companion}" if file is not None else "",
+            "dump": dump(data, at.offset),
+            "length": at.length,
+            "shown": len(data),
+            "reason": reason,
+        },
+    )
+
+
+def dump(data: bytes, offset: int) -> list[tuple[str, str, str]]:
+    """Sixteen bytes a line: where it begins, in hexadecimal, as ASCII."""
+    return [
+        (
+            f"{offset + i:010x}",
+            data[i : i + 16].hex(" "),
+            "".join(chr(b) if 32 <= b < 127 else "." for b in data[i : i + 16]),
+        )
+        for i in range(0, len(data), 16)
+    ]
+
+
 def judged(desk: Desk, this: Record) -> list[Mark]:
     """What people said of a link, newest first; judgements on contents stand on the content's page."""
     rows = desk.reads.rows(Mark, subject=this.id) if isinstance(this, Link) else []

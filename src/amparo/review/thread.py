@@ -21,6 +21,7 @@ from amparo.model import (
 )
 from amparo.review.charts import activity_chart, tenure_chart
 from amparo.review.desk import Desk, found
+from amparo.review.gaps import missing_here
 from amparo.review.history import changed, gone
 from amparo.review.links import described, links_of
 from amparo.review.listing import whole
@@ -55,6 +56,7 @@ def thread(request: Request, id: Id) -> Response:
     leads = reads.rows(Lead, thread=group.id)
     many = group.messages > TOO_MANY
     times = () if many else reads.column(Message, "sent", "thread", sides)
+    missing = ([], 0) if many else missing_here(desk, sides, ROWS // 4)
     offset = whole(request, "offset")
     people = {a: directory.person(a) for a in {t.account for t in tenures}}
     countries = Counter(p.country or "?" for p in people.values() if p is not None)
@@ -91,6 +93,8 @@ def thread(request: Request, id: Id) -> Response:
             "event_people": {e.id: (directory.person(e.account), directory.person(e.actor))
                              for e in events[-ROWS:]},
             "event_count": len(events),
+            "missing": missing[0],
+            "missing_count": missing[1],
             "steps": steps(desk, postings[:ROWS]),
             "step_count": group.postings,
             "offset": offset,

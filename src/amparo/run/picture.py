@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.kit.thumb import encode
-from amparo.model import Content, File, Preview
+from amparo.model import At, Content, File, Preview
 from amparo.run.exhibits import READERS, Exhibits, open_read_only
 from amparo.run.guards import LazyGuard
 from amparo.sandbox.guard import Job, Outcome
@@ -48,6 +49,44 @@ class Pictures:
             return None
         thumbs = self._one(job).thumbs
         return encode(thumbs[0], longest) if thumbs else None
+
+    def piece(self, at: At, most: int) -> bytes:
+        """The first ``most`` of the bytes that a record rests on, as they lie in the evidence now.
+
+        ValueError in words where there are none, or they cannot be read any more.
+        """
+        file = self._case.store.get(File, at.file)
+        if file is None or at.offset is None or not at.length:
+            raise ValueError("no bytes are named")
+        reach = self._exhibits.reach(file)
+        place = {
+            "reader": reach.reader,
+            "locator": reach.locator,
+            "companion": at.companion,
+            "offset": at.offset,
+            "length": min(at.length, most),
+        }
+        taken = bytearray()
+
+        def start() -> list[int]:
+            taken.clear()
+            return reach.open()
+
+        job = Job(
+            token="piece",
+            function="amparo.recover.piece:as_they_are",
+            opens="bytes",
+            reader="amparo.recover.piece:piece",
+            locator=json.dumps(place),
+            open=start,
+            found=Found("", "", file.path, ""),
+            seconds=60,
+            sink=taken.extend,
+        )
+        outcome = self._one(job)
+        if outcome.error:
+            raise ValueError(outcome.error)
+        return bytes(taken)
 
     def _one(self, job: Job) -> Outcome:
         with self._lock:

@@ -1,0 +1,94 @@
+"""One conversation as it reads, in time order: every copy, what was brought back, and where something is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from amparo.model import At, Attachment, Exhibit, Gap, Id, Message, Resolution, Thread
+from amparo.review.desk import Desk, found
+from amparo.review.directory import Person
+from amparo.review.gaps import Missing, Neighbours, place_of
+
+router = APIRouter()
+ROWS = 200
+
+
+@dataclass
+class Line:
+    """A message with its copies on several exhibits, or a gap between messages."""
+
+    message: Message | None = None
+    copies: list[Message] = field(default_factory=list)
+    person: Person | None = None
+    exhibits: dict[Id, tuple[Exhibit, str]] = field(default_factory=dict)
+    """By id: the exhibit, and the state of its best copy."""
+    attachments: list[Attachment] = field(default_factory=list)
+    recovered: At | None = None
+    """Where the best copy lies when none is live."""
+    missing: Missing | None = None
+
+
+@router.get("/thread/{id}/messages")
+def messages(request: Request, id: Id) -> Response:
+    """The messages of a group or chat, a window at a time."""
+    desk = Desk.of(request)
+    reads, directory = desk.reads, desk.directory()
+    found(reads.get(Thread, id), "thread")
+    group = found(directory.group(id), "thread")
+    desk.log("messages", "consultation", (group.id,))
+    sides = [r.source for r in reads.rows(Resolution, canonical=group.id, form="thread")]
+    rows = reads.said(sides or [group.id], request.query_params.get("after", ""), ROWS + 1)
+    shown = rows[:ROWS]
+    return desk.show(
+        request,
+        "messages.html",
+        {
+            "title": group.label,
+            "group": group,
+            "lines": lines(desk, shown),
+            "next": shown[-1].id if len(rows) > ROWS else "",
+            "first": "after" not in request.query_params,
+        },
+    )
+
+
+def lines(desk: Desk, rows: list[Message]) -> list[Line]:
+    """Copies of one message as one line, and gaps where they fall: beside the rows they lie between."""
+    beside = Neighbours(desk, {m.at.file for m in rows})
+    held = {place for m in rows if (place := place_of(m))}
+    attached: dict[Id, list[Attachment]] = {}
+    for attachment in desk.reads.among(Attachment, "message", [m.id for m in rows]):
+        attached.setdefault(attachment.message, []).append(attachment)
+    out: list[Line] = []
+    by_key: dict[tuple[str, Id], Line] = {}
+    told: set[Id] = set()
+
+    def gap(one: Gap | None) -> None:
+        if one is not None and one.id not in told:
+            told.add(one.id)
+            ends = {(one.at.file, one.at.table, n) for n in (one.first - 1, one.last + 1)}
+            out.append(Line(missing=beside.missing(one, ends <= held)))
+
+    for message in rows:
+        place = place_of(message) if message.at.state == "live" else None
+        gap(beside.behind.get(place) if place else None)
+        sender = desk.directory().canonical(message.sender)
+        line = by_key.get((message.key, sender)) if message.key else None
+        if line is None or line.message is None or line.message.text != message.text:
+            line = Line(message, person=desk.directory().person(message.sender))
+            by_key[message.key, sender] = line
+            out.append(line)
+        line.copies.append(message)
+        line.attachments += attached.get(message.id, [])
+        exhibit = desk.directory().exhibits.get(message.at.exhibit)
+        if exhibit is not None and (exhibit.id not in line.exhibits or message.at.state == "live"):
+            line.exhibits[exhibit.id] = exhibit, message.at.state
+        gap(beside.ahead.get(place) if place else None)
+    for line in out:
+        places = [m.at for m in line.copies]
+        if places and all(at.state != "live" for at in places):
+            line.recovered = max(places, key=lambda at: (at.confidence or 0.0, at.key()))
+    return out
