@@ -153,3 +153,27 @@ def test_a_message_known_from_its_words_only_has_no_direction(tmp_path: Path) ->
     assert message.at.method == "fts_rebuild" and message.text
     assert (message.from_owner, message.sender, message.sent) == (None, "", None)
     assert message.form == "unknown"
+
+
+def test_what_is_left_of_a_message_makes_it_known(
+    phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
+) -> None:
+    path, db, rows = phone
+    db.executescript("""DROP TRIGGER message_bd_for_message_media_trigger;
+        CREATE TABLE receipt (_id INTEGER PRIMARY KEY, message_row_id INTEGER, receipt_timestamp INTEGER);
+        INSERT INTO receipt VALUES (1, 30, 5), (2, 31, 5);
+        DELETE FROM message WHERE _id IN (17, 30); PRAGMA journal_mode=DELETE; VACUUM;""")
+    found = recovered(path)
+    (message,) = [r for r in found if isinstance(r, Message)]
+    (file,) = [r for r in found if isinstance(r, Attachment)]
+    assert (message.at.row, message.at.state, message.at.method) == (17, "deleted", "orphan")
+    assert (message.key, message.text, message.form, message.from_owner) == (
+        "",
+        "",
+        "unknown",
+        None,
+    )
+    assert message.at.confidence == 0.9 and message.at.offset
+    (thread,) = [r for r in found if isinstance(r, Thread) and r.id == message.thread]
+    assert not thread.handle.startswith("unknown-chat"), "the media row names the chat"
+    assert (file.message, file.path, file.at.state) == (message.id, "Media/IMG-17.jpg", "live")

@@ -12,7 +12,7 @@ import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from amparo.kit.found import Found
@@ -32,6 +32,8 @@ _SMALL = 50_000
 _MOST_VERSIONS = 16
 _NUMBERLESS = 1 << 61
 """From here on rows are numbered whose own number is lost."""
+_STUB = 0.9
+"""How sure a row is of which only others tell."""
 _PROOFS = ("id_gap", "sort_id_gap", "orphan", "live")
 STATED = ("soft_deleted", "expired")
 """What a parser says of rows that stand in the database: nothing was brought back."""
@@ -97,10 +99,14 @@ class _Collected:
         self._tables = recovery.survey.tables
         self.versions: dict[str, dict[int, list[tuple[list[Value], Row]]]] = defaultdict(dict)
         self._partial: dict[tuple[str, int], tuple[dict[str, Value], Row]] = {}
+        self._lost: dict[tuple[str, int], tuple[set[Value], Row]] = {}
         self._fresh = _NUMBERLESS
 
     def add(self, row: Row) -> None:
         table = self._tables.get(row.table.lower())
+        if row.method == "orphan":
+            self._leave(row)
+            return
         if table is None or row.method in _PROOFS or row.table.lower().startswith("sqlite_"):
             return
         number = row.rowid
@@ -124,8 +130,39 @@ class _Collected:
                 line[table.alias] = number
             held.append((line, row))
 
+    def _leave(self, child: Row) -> None:
+        """What a row that is left says of its lost parent: what that one belonged to itself."""
+        for name, number in child.parents:
+            table = self._tables[name.lower()]
+            place = _first_key(table)
+            if place < 0:
+                continue
+            column = table.columns[place].name.lower()
+            said = {n.lower(): v for n, v in child.columns.items()}
+            value = said.get(f"parent_{table.name.lower()}_{column}", said.get(column))
+            if type(value) is int and value > 0:
+                self._lost.setdefault((name.lower(), number), (set(), child))[0].add(value)
+
+    def _stubs(self) -> None:
+        """Rows of which only others tell: their number and what they belonged to, where all agree."""
+        for (low, number), (values, child) in self._lost.items():
+            table = self._tables[low]
+            column = table.columns[_first_key(table)].name
+            if number in self.versions[low] or len(values) != 1:
+                continue
+            row = replace(
+                child, table=table.name, columns={column: next(iter(values))}, rowid=number,
+                state="deleted", confidence=_STUB, complete=False,
+            )  # fmt: skip
+            columns, first = self._partial.setdefault((low, number), ({}, row))
+            if first is not row:
+                columns.setdefault(column, next(iter(values)))
+            else:
+                columns.update(row.columns)
+
     def finish(self) -> None:
         """Rows known in parts only, where no whole one was found."""
+        self._stubs()
         for (low, number), (columns, row) in self._partial.items():
             if number not in self.versions[low]:
                 self._keep(self._tables[low], number, columns, row)
