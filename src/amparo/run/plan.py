@@ -41,8 +41,8 @@ LOCKABLE = ("itunes", "ab", *IMAGES)
 """Forms of exhibits that a password may open later."""
 BESIDE = "recover/photorec"
 """The carver that is a separate program."""
-BATCH = 64
-"""Files a cell takes before it is replaced by a fresh one."""
+BATCH, BATCH_BYTES = 64, 64 << 20
+"""Files, and their bytes, that a cell takes before it is replaced by a fresh one; one file at the least."""
 
 T = TypeVar("T")
 
@@ -51,6 +51,20 @@ def chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of up to ``size`` things."""
     rest = iter(things)
     while batch := list(islice(rest, size)):
+        yield batch
+
+
+def by_weight(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """Batches for one cell each: many small files or a few large ones, so that no core waits for another."""
+    batch: list[Task] = []
+    held = 0
+    for task in tasks:
+        if batch and (len(batch) >= BATCH or held + task.size > BATCH_BYTES):
+            yield batch
+            batch, held = [], 0
+        batch.append(task)
+        held += task.size
+    if batch:
         yield batch
 
 
@@ -161,7 +175,7 @@ class Plan:
         if spec.stage == "recover" and spec.forms:
             return chunks(self.disks(spec), 1)
         tasks = self._contents(spec) if spec.stage == "fingerprint" else self._files(spec)
-        return chunks(tasks, BATCH if spec.stage == "fingerprint" else 4)
+        return by_weight(tasks)
 
     def _contents(self, spec: Spec) -> Iterator[Task]:
         for mime in spec.mimes:
