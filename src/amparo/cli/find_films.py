@@ -58,7 +58,7 @@ def stills(case: Case, pdq8: bytes) -> list[dict[str, object]]:
 
 def still_lines(row: dict[str, object]) -> list[str]:
     """A film that shows a picture, for people."""
-    from amparo.match.clips import clock
+    from amparo.kit.times import clock
 
     at = row["at"]
     assert isinstance(at, int)
@@ -127,7 +127,7 @@ def _where(case: Case, content_id: str) -> dict[str, object]:
 
 
 def _lines(row: dict[str, object]) -> list[str]:
-    from amparo.match.clips import clock
+    from amparo.kit.times import clock
 
     def span(start: str, end: str) -> str:
         a, b = row[start], row[end]

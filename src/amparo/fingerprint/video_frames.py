@@ -33,6 +33,8 @@ LEAST_BAR, LEAST_LEFT = 0.02, 0.4
 """Shares of a side: narrower bars are no bars, and this much of a picture must be left between them."""
 TILE = 256
 """Longer side of a picture on the contact sheet."""
+MOST_SIDE, SCREEN = 1024, 1.4
+"""Pixels the host takes, and the form of a sheet: width to height."""
 TILES = 32
 """Pictures held for the contact sheet before every second one is let go."""
 
@@ -167,7 +169,7 @@ class Frames:
             self._keep(time, quality, flags | TRIMMED, code, mirror)
         last = self._tiles[-1][0] if self._tiles else -self._every
         if time - last >= self._every or flags & CUT:
-            self._add_tile(frame, turns, time, bool(flags & CUT))
+            self._add_tile(frame, time, bool(flags & CUT))
 
     def _keep(self, time: int, quality: int, flags: int, code: bytes, mirror: bytes) -> None:
         if quality < QUALITY:
@@ -198,19 +200,14 @@ class Frames:
         self._moves = []
         return True
 
-    def _add_tile(self, frame: VideoFrame, turns: int, time: int, cut: bool) -> None:
-        scale = TILE / max(frame.width, frame.height, TILE)
-        wide, high = (max(2, round(side * scale)) for side in (frame.width, frame.height))
-        picture: Any = frame.reformat(
-            wide, high, "rgb24", interpolation="AREA", threads=1
-        ).to_ndarray()
-        self._tiles.append((time, cut, np.rot90(picture, turns)))
+    def _add_tile(self, frame: VideoFrame, time: int, cut: bool) -> None:
+        self._tiles.append((time, cut, tile(frame, TILE)))
         if len(self._tiles) > TILES:
             self._every *= 2
             self._tiles = self._tiles[::2]
 
     def sheet(self, most: int = 9) -> Pixels | None:
-        """A contact sheet, RGB, in rows of up to three pictures: first frames of shots, filled up evenly."""
+        """A contact sheet, RGB: first frames of shots, filled up evenly."""
         if not self._tiles:
             return None
         firsts = [n for n, (_, cut, _) in enumerate(self._tiles) if cut]
@@ -220,11 +217,31 @@ class Frames:
         return laid_out([self._tiles[n][2] for n in chosen])
 
 
+def tile(frame: VideoFrame, longest: int) -> Pixels:
+    """A small RGB picture of a frame, upright, its longer side at most ``longest`` pixels."""
+    scale = min(1.0, longest / max(frame.width, frame.height))
+    wide, high = (max(2, round(side * scale)) for side in (frame.width, frame.height))
+    small = frame.reformat(wide, high, "rgb24", interpolation="AREA", threads=1)
+    picture: Any = small.to_ndarray()
+    upright: Pixels = np.rot90(picture, round(frame.rotation / 90) % 4)
+    return upright
+
+
 def laid_out(pictures: list[Pixels]) -> Pixels:
-    """Pictures side by side in rows of up to three (two for up to four), on black."""
-    across = 1 if len(pictures) == 1 else 2 if len(pictures) <= 4 else 3
+    """Pictures side by side on black, in rows that make the sheet about a screen's form; no side above MOST_SIDE.
+
+    A sheet that would be larger is cut at its end.
+    """
     high = max(p.shape[0] for p in pictures)
     wide = max(p.shape[1] for p in pictures)
+    fitting = [n for n in range(1, len(pictures) + 1) if n * wide <= MOST_SIDE] or [1]
+
+    def unlike_a_screen(across: int) -> float:
+        rows = -(-len(pictures) // across)
+        return abs(float(np.log(across * wide / (rows * high) / SCREEN)))
+
+    across = min(fitting, key=unlike_a_screen)
+    pictures = pictures[: across * max(1, MOST_SIDE // high)]
     sheet = np.zeros((-(-len(pictures) // across) * high, across * wide, 3), np.uint8)
     for n, picture in enumerate(pictures):
         top, left = n // across * high, n % across * wide

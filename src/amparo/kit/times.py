@@ -1,4 +1,6 @@
-"""Times as phones write them, made into milliseconds since 1970 UTC; nonsense becomes None."""
+"""Times as phones write them, made into milliseconds since 1970 UTC; nonsense becomes None.
+
+And times within a film, written for people."""
 
 from __future__ import annotations
 
@@ -25,3 +27,11 @@ def from_unix(value: object) -> int | None:
     if type(value) is int and 0 < value < _SMALLEST_MS:
         value *= 1000
     return from_ms(value)
+
+
+def clock(milliseconds: int) -> str:
+    """A time within a film: ``1:02.3`` or ``1:01:02.3``."""
+    minutes, rest = divmod(milliseconds // 100, 600)
+    hours, minutes = divmod(minutes, 60)
+    long = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{long}:{rest // 10:02}.{rest % 10}"

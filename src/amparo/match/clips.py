@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from amparo.kit.plugin import deriver
+from amparo.kit.times import clock
 from amparo.kit.view import View
 from amparo.match.bands import Codes
 from amparo.match.clips_table import Pair, Table, frames_of, shared, table_of
@@ -141,22 +142,13 @@ def covered(ranges: list[tuple[int, int]], length: int) -> float:
     return total / length if length else 0.0
 
 
-def clock(milliseconds: int) -> str:
-    """``1:02.3`` or ``1:01:02.3``."""
-    tenths = milliseconds // 100
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    long = f"{hours}:{minutes:02}" if hours else f"{minutes}"
-    return f"{long}:{rest // 10:02}.{rest % 10}"
-
-
 def reason(match: ClipMatch) -> str:
     """One line for people."""
     how = [f"{match.votes} frames agree", f"mean PDQ distance {match.distance:.0f}"]
     if match.mirrored:
         how.append("mirrored")
     if match.speed != 1.0:
-        how.append(f"at {1 / match.speed:.2f} times the speed")
+        how.append(f"at {match.speed:.2f} times the speed")
     return (
         f"{clock(match.start)} to {clock(match.end)} is {clock(match.other_start)} to "
         f"{clock(match.other_end)}: {', '.join(how)}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from amparo.kit.plugin import deriver
+from amparo.kit.times import clock
 from amparo.kit.view import View
-from amparo.match.clips import WHOLE, clock, covered
+from amparo.match.clips import WHOLE, covered
 from amparo.match.sounds_align import ROW, SPAN, Index, Stretch, Track, aligned
 from amparo.model import ClipMatch, Id, Link, Soundtrack, make_id
 

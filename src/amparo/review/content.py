@@ -25,6 +25,7 @@ from amparo.model import (
     Unseen,
 )
 from amparo.review.desk import Desk
+from amparo.review.films import FORMS, film_of
 from amparo.review.links import described, links_of
 from amparo.review.listing import whole
 from amparo.review.steps import earliest, steps, travel
@@ -53,6 +54,7 @@ def content(request: Request, id: Id) -> Response:
     postings = travel(desk, related)
     offset = whole(request, "offset")
     links = links_of(desk, ("attachment_content",), [id])
+    alike = links_of(desk, FORMS, [id])
     known = reads.among(KnownMatch, "content", related)
     return desk.show(
         request,
@@ -89,6 +91,9 @@ def content(request: Request, id: Id) -> Response:
             "coverage": len({e for p in postings for e in p.exhibits}),
             "links": described(desk, links[:LINKS]),
             "link_count": len(links),
+            "alike": described(desk, alike[:LINKS]),
+            "alike_count": len(alike),
+            **film_of(desk, id),
             "marks": [
                 {"mark": m, "label": label(m.scheme, m.version, m.code) or m.text or m.code}
                 for m in marks(desk, related)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from amparo.kit.times import clock
 from amparo.model import (
     Content,
     Exif,
     File,
+    Film,
     Id,
     KnownDispute,
     KnownMatch,
@@ -57,8 +60,10 @@ def gallery(request: Request) -> Response:
         rank=whole(request, "rank"),
     )
     mimes = desk.reads.many(Content, [queue.centres[n] for n in window.stacks])
+    films = desk.reads.among(Film, "content", [id for id, c in mimes.items() if is_film(c)])
+    lengths = {f.content: clock(f.duration if f.duration is not None else f.reached) for f in films}
     tiles = [
-        tile(queue, stack, position, mimes)
+        tile(queue, stack, position, mimes, lengths)
         for position, stack in zip(window.positions, window.stacks, strict=True)
     ]
     exhibits = sorted(desk.directory().exhibits.values(), key=lambda e: (e.country, e.number))
@@ -79,7 +84,18 @@ def gallery(request: Request) -> Response:
     )
 
 
-def tile(queue: Queue, stack: int, position: int, contents: dict[Id, Content]) -> dict[str, Any]:
+def is_film(content: Content) -> bool:
+    """Whether it may have a length."""
+    return content.mime.startswith("video/")
+
+
+def tile(
+    queue: Queue,
+    stack: int,
+    position: int,
+    contents: dict[Id, Content],
+    lengths: Mapping[Id, str] | None = None,
+) -> dict[str, Any]:
     """What one tile shows."""
     centre = queue.centres[stack]
     scheme, version, code = queue.grades[stack]
@@ -94,6 +110,7 @@ def tile(queue: Queue, stack: int, position: int, contents: dict[Id, Content]) -
         "camera": bool(queue.camera[stack]),
         "disputed": bool(queue.disputed[stack]),
         "mime": content.mime if content is not None else "",
+        "length": (lengths or {}).get(centre, ""),
         "scheme": scheme,
         "version": version,
         "code": code,

@@ -20,6 +20,13 @@ ENDS: dict[str, tuple[str, str]] = {
     "number_change": ("account", "account"),
     "same_thread": ("thread", "thread"),
     "attachment_content": ("attachment", "content"),
+    "same_film": ("content", "content"),
+    "clip_of": ("content", "content"),
+    "shares_clip": ("content", "content"),
+    "frame_of": ("content", "content"),
+    "same_sound": ("content", "content"),
+    "sound_of": ("content", "content"),
+    "shares_sound": ("content", "content"),
 }
 """What source and target of a form of link are."""
 
@@ -29,6 +36,13 @@ SAID = {
     "number_change": "number changed",
     "same_thread": "one conversation",
     "attachment_content": "attached file",
+    "same_film": "the same film",
+    "clip_of": "a clip of it",
+    "shares_clip": "share a stretch",
+    "frame_of": "a frame of it",
+    "same_sound": "the same sound",
+    "sound_of": "its sound, a part",
+    "shares_sound": "share sound",
 }
 PAGE = {
     "account": "/account/",

@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from amparo.kit.times import clock
 from amparo.model import At
 
 LONG = 240
@@ -181,5 +182,6 @@ def install(environment: Environment) -> None:
         "hexhead": hexhead,
         "strength": strength,
         "method": method,
+        "clock": clock,
     }.items():
         environment.filters[name] = function

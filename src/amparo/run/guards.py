@@ -16,6 +16,7 @@ BESIDES = (
     "amparo.evidence.readers",
     "amparo.evidence.unwrap",
     "amparo.evidence.unlock",
+    "amparo.fingerprint.video_sheet",
     "amparo.fingerprint.view",
     "amparo.evidence.free",
     "amparo.recover.file",

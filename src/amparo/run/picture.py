@@ -16,6 +16,9 @@ from amparo.sandbox.guard import Job, Outcome
 from amparo.store import Case
 
 VIEW = Spec("fingerprint", "view", 1, "One picture, larger.", "amparo.fingerprint.view:view")
+SHEET = Spec(
+    "fingerprint", "sheet", 1, "Frames of one film.", "amparo.fingerprint.video_sheet:sheet"
+)
 
 
 class Pictures:
@@ -34,17 +37,18 @@ class Pictures:
         self._guard.__exit__()
 
     def larger(self, content_id: str, longest: int) -> bytes | None:
-        """The picture as JPEG, its longer side at most ``longest`` (of 1024); None if unreadable."""
+        """The picture, or frames of the film, as JPEG, its longer side at most ``longest`` (of 1024); None if unreadable."""
         store = self._case.store
         content = store.get(Content, content_id)
         if content is None:
             return None
+        spec = SHEET if content.mime.startswith("video/") else VIEW
         file = next(iter(store.find(File, {"content": content_id}, limit=1)), None)
         preview = next(iter(store.find(Preview, {"content": content_id}, limit=1)), None)
         if file is not None:
-            job = self._exhibits.content_job(VIEW, content, file)
+            job = self._exhibits.content_job(spec, content, file)
         elif preview is not None:
-            job = self._exhibits.preview_job(VIEW, content, preview)
+            job = self._exhibits.preview_job(spec, content, preview)
         else:
             return None
         thumbs = self._one(job).thumbs

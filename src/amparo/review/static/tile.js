@@ -36,7 +36,7 @@ export function build(tile, category) {
   }
   const corner = make("div", "corner");
   if (tile.known) corner.append(make("span", `tag ${tile.known}`, `known: ${tile.known}`));
-  if (tile.mime.startsWith("video/")) corner.append(make("span", "tag", "video"));
+  if (tile.mime.startsWith("video/")) corner.append(make("span", "tag", tile.length ? `video ${tile.length}` : "video"));
   const foot = make("div", "foot");
   const copies = make("span", "", tile.files === 1 ? "1 file" : `${number(tile.files)} files`);
   copies.title = `${tile.contents} contents, ${tile.files} files on ${tile.exhibits} exhibits`;

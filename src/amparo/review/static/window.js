@@ -3,7 +3,7 @@ import { read } from "./api.js";
 
 /**
  * @typedef {{id: string, position: number, contents: number, files: number, exhibits: number,
- *   known: string, camera: boolean, mime: string, scheme: string, version: string, code: string}} Tile
+ *   known: string, camera: boolean, mime: string, length: string, scheme: string, version: string, code: string}} Tile
  */
 
 const STEP = 120;
