@@ -156,7 +156,7 @@ def test_what_is_no_list_is_refused(case: Path, tmp_path: Path, capsys: Said) ->
     wild = tmp_path / "wild.txt"
     wild.write_bytes(b"md5,\rsha1,x\n" * 3)
     assert "not a hash list" in refused(capsys, "known", case, "add", wild, "--use", "alert")
-    assert "not a file" in refused(capsys, "known", case, "add", tmp_path, "--use", "alert")
+    assert "without pages" in refused(capsys, "known", case, "add", tmp_path, "--use", "alert")
 
 
 def test_verify_sees_an_added_file_and_a_list_that_was_changed(

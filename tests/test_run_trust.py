@@ -31,6 +31,7 @@ def test_the_content_of_a_preview_follows_from_its_bytes() -> None:
 
 def test_each_stage_makes_its_own_kinds_only() -> None:
     stages = {spec.stage: kinds_of(spec) for spec in discover() if spec.mimes or spec.tables}
-    assert stages["fingerprint"] == {"exif", "fingerprint", "media", "position", "structure"}
+    of_bytes = {"content_kind", "exif", "film", "film_frames", "fingerprint", "media", "position"}
+    assert stages["fingerprint"] == of_bytes | {"soundtrack", "structure"}
     assert {"message", "attachment", "preview", "content", "lead"} <= stages["parse"]
     assert not stages["parse"] & (stages["fingerprint"] | {"file", "exhibit", "seal", "posting"})
