@@ -197,6 +197,8 @@ class Chunked(Reader):
     ``size`` in bytes is known; no more than that is ever given.
     """
 
+    sequential = True
+
     def __init__(self, chunks: Callable[[], Iterator[bytes]], size: int) -> None:
         super().__init__(size)
         self._make = chunks

@@ -10,6 +10,9 @@ from typing import BinaryIO
 class Reader(io.RawIOBase):
     """A seekable stream of known size; a kind of bytes says only how to get at some of them."""
 
+    sequential = False
+    """Whether the bytes can only be made from the start to the end: going back starts anew."""
+
     def __init__(self, size: int) -> None:
         self._size = size
         self._at = 0

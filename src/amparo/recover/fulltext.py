@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from amparo.recover.record import Value
@@ -97,13 +97,13 @@ def rebuilt(recovery: Recovery, older: Iterable[Row] = ()) -> Iterator[Row]:
                 yield made
 
 
-def _documents(recovery: Recovery, index: Index) -> set[int] | None:
+def _documents(recovery: Recovery, index: Index) -> Collection[int] | None:
     """Numbers of the documents that are live; None where that cannot be told."""
     for part in ("content", "docsize"):
         if part in index.parts:
-            return set(recovery.survey.live[index.parts[part].name.lower()].rows)
+            return recovery.survey.live[index.parts[part].name.lower()].rows
     table = recovery.survey.tables.get(index.content.lower())
-    return set(recovery.survey.live[table.name.lower()].rows) if table else None
+    return recovery.survey.live[table.name.lower()].rows if table else None
 
 
 def _blocks(recovery: Recovery, table: Table) -> Iterator[tuple[int, list[Value], Where]]:
@@ -160,7 +160,7 @@ def _segments5(recovery: Recovery, index: Index) -> Iterator[tuple[Iterator[Post
 
 
 def _newest(
-    segments: Iterator[tuple[Iterator[Posting], Where]], live: set[int]
+    segments: Iterator[tuple[Iterator[Posting], Where]], live: Collection[int]
 ) -> dict[int, _Text]:
     """The last known words of every document that is not live."""
     texts: dict[int, _Text] = {}
@@ -174,7 +174,7 @@ def _newest(
     return texts
 
 
-def _gather(postings: Iterator[Posting], live: set[int]) -> dict[int, Places]:
+def _gather(postings: Iterator[Posting], live: Collection[int]) -> dict[int, Places]:
     found: dict[int, Places] = defaultdict(dict)
     for document, column, place, word in postings:
         if document not in live and len(found[document]) < _MOST_WORDS:
@@ -241,7 +241,7 @@ def _run(run: list[tuple[bytes, Where]]) -> Iterator[tuple[Iterator[Posting], Wh
 
 
 def _add_older(
-    texts: dict[int, _Text], segments: Iterator[tuple[Iterator[Posting], Where]], live: set[int]
+    texts: dict[int, _Text], segments: Iterator[tuple[Iterator[Posting], Where]], live: Collection[int]
 ) -> None:
     """Documents known from earlier states only: blocks of different times have to agree."""
     fresh: dict[int, _Text] = {}
@@ -308,7 +308,7 @@ def _line(words: dict[int, str]) -> str:
     return " ".join(out)
 
 
-def _base(recovery: Recovery, index: Index, live: set[int]) -> tuple[Table | None, int | None]:
+def _base(recovery: Recovery, index: Index, live: Collection[int]) -> tuple[Table | None, int | None]:
     """The table and column that were indexed: named alike, numbered alike, saying the same."""
     survey = recovery.survey
     likely = [

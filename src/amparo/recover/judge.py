@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amparo.recover.numbers import Numbers, Pairs
 from amparo.recover.record import Value
 from amparo.recover.row import Row, Where
 from amparo.recover.scan import Hit
@@ -20,9 +21,9 @@ class Judge:
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
         self._told: set[int] = set()
-        self._identities: dict[tuple[str, tuple[int, ...]], dict[_Key, int]] = {}
-        self._tuples: dict[str, set[int]] = {}
-        self._prefixes: dict[tuple[str, int], set[int]] = {}
+        self._identities: dict[tuple[str, tuple[int, ...]], Pairs] = {}
+        self._tuples: dict[str, Numbers] = {}
+        self._prefixes: dict[tuple[str, int], Numbers] = {}
         self._rowids: dict[str, set[int]] = {}
         """Row numbers told, by table."""
         self._keys: dict[tuple[str, int], tuple[dict[str, Value], Hit]] = {}
@@ -97,7 +98,7 @@ class Judge:
         ) in self._all(table):
             return None
         for columns in hit.target.identity():
-            found = self._live_identity(table, columns).get(_picked(row, columns))
+            found = self._live_identity(table, columns).get(hash(_picked(row, columns)))
             if found is not None:
                 return "superseded"
         return "deleted"
@@ -114,7 +115,7 @@ class Judge:
         """A lost row number, from the live row it is a version of or from a key left in an index."""
         for columns in target.identity():
             picked = _picked(row, columns)
-            found = self._live_identity(table, columns).get(picked)
+            found = self._live_identity(table, columns).get(hash(picked))
             if found is None:
                 found = self._known.get((table.name.lower(), columns, picked))
             if found is not None:
@@ -129,23 +130,26 @@ class Judge:
                     return number
         return None
 
-    def _live_identity(self, table: Table, columns: tuple[int, ...]) -> dict[_Key, int]:
+    def _live_identity(self, table: Table, columns: tuple[int, ...]) -> Pairs:
+        """Row numbers of the live rows by the hash of what makes them what they are."""
         key = (table.name.lower(), columns)
         if key not in self._identities:
-            found: dict[_Key, int] = {}
+            found = Pairs()
             for rowid, row, _ in self._survey.rows(table) if table.root else ():
                 picked = _picked(row, columns)
                 if None not in picked[-1:]:
-                    found[picked] = rowid
+                    found.put(hash(picked), rowid)
             self._identities[key] = found
         return self._identities[key]
 
-    def _all(self, table: Table) -> set[int]:
+    def _all(self, table: Table) -> Numbers:
         """Live rows by their values: for tables that were given columns later."""
         key = table.name.lower()
         if key not in self._tuples:
             rows = self._survey.rows(table) if table.root else ()
-            self._tuples[key] = {hash(_frozen(_without(r, table.alias))) for _, r, _ in rows}
+            held = self._tuples[key] = Numbers()
+            for _, r, _ in rows:
+                held.add(hash(_frozen(_without(r, table.alias))))
         return self._tuples[key]
 
     def _partly_live(self, hit: Hit, table: Table) -> bool:
@@ -158,7 +162,9 @@ class Judge:
         key = (table.name.lower(), hash(tuple(known)))
         if key not in self._prefixes:
             rows = self._survey.rows(table) if table.root else ()
-            self._prefixes[key] = {hash(_frozen([r[p] for p in known])) for _, r, _ in rows}
+            held = self._prefixes[key] = Numbers()
+            for _, r, _ in rows:
+                held.add(hash(_frozen([r[p] for p in known])))
         row = arranged(table, places, hit.values, None)
         return hash(_frozen([row[p] for p in known])) in self._prefixes[key]
 
@@ -193,7 +199,7 @@ class Judge:
         """A number above which a row number cannot be, for all that is known."""
         if low not in self._tops:
             rows = self._survey.live[low].rows
-            most = max(max(rows, default=0), max(self._rowids.get(low, ()), default=0))
+            most = max(rows.highest(), max(self._rowids.get(low, ()), default=0))
             self._tops[low] = 2 * most + 100 if most else 1 << 62
         return self._tops[low]
 

@@ -7,13 +7,13 @@ Formats: https://www.sqlite.org/fileformat2.html#walformat, #the_rollback_journa
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from amparo.kit import wal as kit_wal
+from amparo.kit.window import Data, stream_of
 from amparo.recover.pages import SIZES, TREE, Fetch, Form
 
 _JOURNAL = bytes.fromhex("d9d505f920a163d7")
@@ -58,7 +58,7 @@ class Frame:
 class Log:
     """All frames of a write-ahead log, and which of them are the database as it stands."""
 
-    def __init__(self, data: bytes, form: Form) -> None:
+    def __init__(self, data: Data, form: Form) -> None:
         self._data, self._form = data, form
         self.frames = list(_frames(data, form.size))
         self.notes: list[str] = []
@@ -67,7 +67,7 @@ class Log:
         self.pages = 0
         self._committed = 0
         try:
-            committed = kit_wal.read(io.BytesIO(data), len(data)) if data else None
+            committed = kit_wal.read(stream_of(data), len(data)) if data else None
         except kit_wal.WalError as e:
             committed = None
             self.notes.append(str(e))
@@ -126,7 +126,7 @@ class Log:
         return fetch
 
 
-def page_size(data: bytes) -> int:
+def page_size(data: Data) -> int:
     """The page size that a log or journal states; 0 where none can be read."""
     if len(data) >= 32 and int.from_bytes(data[:4], "big") & ~1 == 0x377F0682:
         size = int.from_bytes(data[8:12], "big")
@@ -137,16 +137,17 @@ def page_size(data: bytes) -> int:
     return size if size in SIZES else 0
 
 
-def _frames(data: bytes, size: int) -> Iterator[Frame]:
+def _frames(data: Data, size: int) -> Iterator[Frame]:
     for at in range(32, len(data) - size - 23, size + 24):
-        page = int.from_bytes(data[at : at + 4], "big")
+        head = data[at : at + 12]
+        page = int.from_bytes(head[:4], "big")
         if 0 < page < _MOST_PAGE:
-            commit = int.from_bytes(data[at + 4 : at + 8], "big")
-            salt = int.from_bytes(data[at + 8 : at + 12], "big")
+            commit = int.from_bytes(head[4:8], "big")
+            salt = int.from_bytes(head[8:12], "big")
             yield Frame(page, commit, salt, at + 24)
 
 
-def journal_images(data: bytes, form: Form, pages: int, before: Fetch) -> list[Image]:
+def journal_images(data: Data, form: Form, pages: int, before: Fetch) -> Iterator[Image]:
     """Every page kept in a rollback journal, also behind its stated end."""
     stated = int.from_bytes(data[20:24], "big") if data[:8] == _JOURNAL else 0
     sectors = [stated] if stated in (512, 1024, 2048, 4096, 8192, 65536) else [512, 4096]
@@ -161,13 +162,12 @@ def journal_images(data: bytes, form: Form, pages: int, before: Fetch) -> list[I
         offset = at_page.get(number)
         return before(number) if offset is None else data[offset : offset + form.size]
 
-    return [
-        Image("journal", page, n, offset, data[offset : offset + form.size], "journal", fetch)
-        for n, (offset, page) in enumerate(sorted(found.items()), 1)
-    ]
+    for n, (offset, page) in enumerate(sorted(found.items()), 1):
+        held = data[offset : offset + form.size]
+        yield Image("journal", page, n, offset, held, "journal", fetch)
 
 
-def _journal_pages(data: bytes, size: int, sector: int, most: int) -> Iterator[tuple[int, int]]:
+def _journal_pages(data: Data, size: int, sector: int, most: int) -> Iterator[tuple[int, int]]:
     """(offset, page number) of records; realigned to the next sector where a segment ends."""
     at, nonce = sector, -1
     record = size + 8
@@ -194,11 +194,12 @@ def _journal_pages(data: bytes, size: int, sector: int, most: int) -> Iterator[t
             at += sector
 
 
-def _is_tree(data: bytes, at: int, number: int) -> bool:
+def _is_tree(data: Data, at: int, number: int) -> bool:
     return data[at + 4 + (100 if number == 1 else 0)] in TREE
 
 
-def _nonce(data: bytes, at: int, size: int) -> int:
+def _nonce(data: Data, at: int, size: int) -> int:
     """What the checksum of a record started from: the same for all records of a segment."""
-    total = sum(data[at + 4 + i] for i in range(size - 200, 0, -200))
-    return int.from_bytes(data[at + 4 + size : at + 8 + size], "big") - total & 0xFFFFFFFF
+    page = data[at + 4 : at + 8 + size]
+    total = sum(page[i] for i in range(size - 200, 0, -200))
+    return int.from_bytes(page[size:], "big") - total & 0xFFFFFFFF

@@ -6,10 +6,11 @@ moment: its own pages with others laid over them. Every walk is bounded by the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from amparo.kit.window import Data
 from amparo.recover.record import LONGEST, signed, varint
 
 MAGIC = b"SQLite format 3\0"
@@ -42,7 +43,7 @@ class Form(NamedTuple):
         return some if some <= most else least
 
 
-def form_of(main: bytes, wal_page_size: int = 0) -> Form:
+def form_of(main: Data, wal_page_size: int = 0) -> Form:
     """The form a file states, corrected where it cannot be true. Raises ValueError for no database."""
     size = int.from_bytes(main[16:18], "big")
     size = 65536 if size == 1 else size
@@ -54,7 +55,7 @@ def form_of(main: bytes, wal_page_size: int = 0) -> Form:
     return Form(size, usable, encoding if encoding in (1, 2, 3) else 1)
 
 
-def _likely_size(main: bytes) -> int:
+def _likely_size(main: Data) -> int:
     """The page size at whose multiples most pages look like pages."""
     scores = {}
     for size in sorted(SIZES):
@@ -81,10 +82,10 @@ def plausible(page: bytes, start: int) -> bool:
 class Snapshot:
     """The database at one moment: ``main`` with the pages in ``over`` (number -> bytes, offset) on it."""
 
-    main: bytes
+    main: Data
     form: Form
     count: int
-    over: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    over: Mapping[int, tuple[Data, int]] = field(default_factory=dict)
 
     def page(self, number: int) -> bytes | None:
         """A page's bytes; None where there is none."""

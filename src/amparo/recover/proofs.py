@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 from amparo.recover.clock import clock
+from amparo.recover.numbers import Pairs
 from amparo.recover.record import Value
 from amparo.recover.row import Row, Where
 from amparo.recover.rows import Recovery
@@ -74,9 +75,10 @@ def gaps(recovery: Recovery, found: Mapping[str, set[int]] | None = None) -> Ite
             continue
         if table.alias is None or _borrowed(table) or key.startswith("sqlite_"):
             continue
-        numbers = sorted(n for n in survey.live[key].rows if n > 0)
-        top = max(highest.get(key, 0), numbers[-1] if numbers else 0)
-        start = 1 if table.autoincrement or key in highest else numbers[0] if numbers else 1
+        numbers = survey.live[key].rows
+        top = max(highest.get(key, 0), numbers.highest())
+        lowest = next((n for n in numbers if n > 0), 1)
+        start = 1 if table.autoincrement or key in highest else lowest
         name = table.columns[table.alias].name
         given, dated = Given(table, name, "id_gap", start, top), _dated(survey, table)
         told = list(_runs(recovery, given, numbers, back.get(key, set()), dated))
@@ -89,13 +91,13 @@ def _places(recovery: Recovery, table: Table, dated: Dated, known: list[Row]) ->
     order = table.column("sort_id")
     if order is None:
         return
-    rows = {r[order]: n for n, r, _ in recovery.survey.rows(table)}
-    places = sorted(p for p in rows if type(p) is int and p > 0)
-    if not places:
-        return
+    rows = Pairs()
+    for number, row_, _ in recovery.survey.rows(table):
+        if type(place := row_[order]) is int and place > 0:
+            rows.put(place, number)
     said = {(r.columns["first"], r.columns["last"]) for r in known}
-    given = Given(table, "sort_id", "sort_id_gap", places[0], places[-1])
-    for row in _runs(recovery, given, places, set(), lambda p: dated(rows.get(p, 0))):
+    given = Given(table, "sort_id", "sort_id_gap", next(iter(rows), 1), rows.highest())
+    for row in _runs(recovery, given, rows, set(), lambda p: dated(rows.get(p) or 0)):
         if (row.columns["first"], row.columns["last"]) not in said:
             yield row
 
@@ -133,9 +135,9 @@ def _borrowed(table: Table) -> bool:
 
 
 def _runs(
-    recovery: Recovery, given: Given, present: Sequence[int], back: set[int], dated: Dated
+    recovery: Recovery, given: Given, present: Pairs, back: set[int], dated: Dated
 ) -> Iterator[Row]:
-    """What is missing between the numbers ``present`` (ascending); from a number on as one run."""
+    """What is missing between the numbers ``present``; from a number on as one run."""
     table, start = given.table, given.start
     span = given.top - start + 1
     if span <= 0 or (

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from amparo.kit.source import Source
+from amparo.kit.window import Data, data_of
 from amparo.recover import schema
 from amparo.recover.judge import Judge
 from amparo.recover.logs import Image, Log, journal_images, page_size
@@ -21,6 +22,7 @@ from amparo.recover.scan import Hit, Scanner
 from amparo.recover.survey import Survey, arranged
 
 _MOST_LEFTOVERS = 500
+_PIECE = 8 << 20
 _MOST_PENDING = 1_000_000
 _CREATE = re.compile(rb"CREATE TABLE", re.I)
 
@@ -29,11 +31,13 @@ class Recovery:
     """One database opened for recovery; :attr:`survey` is what is live in it."""
 
     def __init__(
-        self, main: bytes, wal: bytes | None = None, journal: bytes | None = None,
-        tables: Sequence[str] = (), sibling: bytes | None = None, seconds: float = 3600,
+        self, main: Data, wal: Data | None = None, journal: Data | None = None,
+        tables: Sequence[str] = (), sibling: Data | None = None, seconds: float = 3600,
     ) -> None:  # fmt: skip
         self._until = time.monotonic() + seconds
-        self.main, self.wal, self.journal = main, wal or b"", journal or b""
+        self.main: Data = main
+        self.wal: Data = wal or b""
+        self.journal: Data = journal or b""
         stated = page_size(self.wal) or page_size(self.journal)
         self.form: Form = form_of(main, stated)
         self.log = Log(self.wal, self.form)
@@ -44,7 +48,9 @@ class Recovery:
                 self.form = newest
                 self.log = Log(self.wal, self.form)
         here = len(main) // self.form.size
-        over = {n: (self.wal, offset) for n, offset in self.log.live.items()}
+        over: dict[int, tuple[Data, int]] = {
+            n: (self.wal, offset) for n, offset in self.log.live.items()
+        }
         claimed = int.from_bytes(main[28:32], "big")
         valid = main[24:28] == main[92:96]
         count = self.log.pages or (claimed if valid and 0 < claimed <= here else here)
@@ -76,8 +82,8 @@ class Recovery:
         """Tables whose CREATE text is left in free bytes, in the form in which the schema kept it."""
         known = {(t.name.lower(), tuple(t.names)) for t in self.survey.tables.values()}
         for data in (self.main, self.wal, self.journal):
-            for match in _CREATE.finditer(data):
-                made = _leftover(data, match.start())
+            for at in _places(data, _CREATE):
+                made = _leftover(data, at)
                 if made is None or (made.name.lower(), tuple(made.names)) in known:
                     continue
                 known.add((made.name.lower(), tuple(made.names)))
@@ -89,7 +95,7 @@ class Recovery:
         made.root, made.dropped = 0, True
         self.survey.add_gone(made).compile()
 
-    def _learn_sibling(self, sibling: bytes) -> None:
+    def _learn_sibling(self, sibling: Data) -> None:
         form = form_of(sibling)
         other = Survey(Snapshot(sibling, form, len(sibling) // form.size))
         for key, target in other.targets.items():
@@ -185,9 +191,9 @@ class Recovery:
             page = before(number)
             if page is not None:
                 yield Image("db", number, None, (number - 1) * size, page, "before_wal", before)
-        kept = journal_images(self.journal, self.form, self._before.count, before)
-        self.kept_pages = len(kept)
-        yield from kept
+        for image in journal_images(self.journal, self.form, self._before.count, before):
+            self.kept_pages += 1
+            yield image
 
     def _free(self) -> Iterator[Image]:
         """Pages of the file in no tree: on the free list, forgotten, or behind the stated end."""
@@ -238,7 +244,7 @@ class Recovery:
             yield Image(file, number, None, offset, page, method, self._dead, skip=skip)
 
 
-def _leftover(data: bytes, at: int) -> schema.Table | None:
+def _leftover(data: Data, at: int) -> schema.Table | None:
     """The table whose schema row holds its text here: ``table``, its name twice, a page number, text."""
     text = data[at : at + 65536]
     end = _closed(text)
@@ -257,6 +263,16 @@ def _leftover(data: bytes, at: int) -> schema.Table | None:
     return made if any(head[: len(head) - k].endswith(name * 2) for k in range(5)) else None
 
 
+def _places(data: Data, wanted: re.Pattern[bytes]) -> Iterator[int]:
+    """Where a pattern of a few bytes stands, looked for in pieces."""
+    overlap = 64
+    for start in range(0, len(data), _PIECE):
+        part = data[start : start + _PIECE + overlap]
+        for match in wanted.finditer(part):
+            if match.start() < _PIECE:
+                yield start + match.start()
+
+
 def _closed(text: bytes) -> int:
     """Where the first bracket is closed; 0 where it is not, or the bytes are no text."""
     depth = 0
@@ -272,7 +288,7 @@ def _closed(text: bytes) -> int:
     return 0
 
 
-def _pointer_maps(main: bytes, form: Form, count: int) -> set[int]:
+def _pointer_maps(main: Data, form: Form, count: int) -> set[int]:
     """Pages of an auto-vacuum database that hold pointers only."""
     if not int.from_bytes(main[52:56], "big"):
         return set()
@@ -281,11 +297,14 @@ def _pointer_maps(main: bytes, form: Form, count: int) -> set[int]:
 
 def opened(source: Source, seconds: float = 3600) -> Recovery:
     """A database in a cell, with the log and the journal beside it. ValueError for what is none."""
-    beside = {k: s.read() for k, s in source.companions.items() if k in ("-wal", "-journal")}
-    return Recovery(source.read(), beside.get("-wal"), beside.get("-journal"), seconds=seconds)
+    beside = {k: data_of(s) for k, s in source.companions.items()}
+    return Recovery(
+        data_of(source), beside.get("-wal"), beside.get("-journal"), sibling=beside.get("-sibling"),
+        seconds=seconds,
+    )  # fmt: skip
 
 
-def slack(main: bytes, wal: bytes | None = None) -> dict[str, int | float]:
+def slack(main: Data, wal: Data | None = None) -> dict[str, int | float]:
     """How many bytes lie free, and how many of them are not zero: whether erasing was made thorough.
 
     ``share`` near 0 means that the application overwrites what it deletes (secure_delete) or that

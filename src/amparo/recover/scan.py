@@ -77,7 +77,7 @@ class Scanner:
 
     def __init__(self, survey: Survey, form: Form, size: int, until: float) -> None:
         self._survey, self._form, self._until = survey, form, until
-        self._seen = set(survey.cells)
+        self._seen: set[int] = set()
         self._areas: set[int] = set()
         self._budget = _BUDGET
         self.left_out = 0
@@ -184,7 +184,7 @@ class Scanner:
         for c in used:
             digest = hash(page[c.start : c.end])
             if not c.overflow:
-                if digest in self._seen:
+                if digest in self._seen or digest in self._survey.cells:
                     continue
                 self._seen.add(digest)
             head = header(page, c.body, c.body + c.local)

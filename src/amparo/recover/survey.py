@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from amparo.recover import schema
+from amparo.recover.numbers import Numbers, Pairs
 from amparo.recover.pages import (
     INDEX_INNER,
     INDEX_LEAF,
@@ -30,9 +31,9 @@ _MOST_TABLES = 5000
 class Live:
     """The live rows of one table."""
 
-    rows: dict[int, int] = field(default_factory=dict)
+    rows: Pairs = field(default_factory=Pairs)
     """Row number to the hash of its payload."""
-    payloads: set[int] = field(default_factory=set)
+    payloads: Numbers = field(default_factory=Numbers)
     count: int = 0
 
 
@@ -55,7 +56,7 @@ class Survey:
         """Pages in use, overflow included."""
         self.tails: dict[int, int] = {}
         """The last overflow page of a chain to the first byte in it that is free."""
-        self.cells: set[int] = set()
+        self.cells = Numbers()
         """Hashes of the bytes of live cells without overflow."""
         self._read_schema()
         for target in list(self.targets.values()):
@@ -146,7 +147,7 @@ class Survey:
                     digest = hash(payload)
                     live.payloads.add(digest)
                     if target.kind == "table":
-                        live.rows[c.rowid] = digest
+                        live.rows.put(c.rowid, digest)
                 if count < _SAMPLE or not count & 15:
                     self._learn(target, payload)
 
