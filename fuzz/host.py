@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -185,11 +185,15 @@ class _Held:
         found = self.records.get(id)
         return found if isinstance(found, kind) else None
 
+    def many(self, kind: type[Record], ids: Iterable[str]) -> dict[str, Record]:
+        return {id: found for id in ids if (found := self.get(kind, id)) is not None}
+
 
 _LOCATORS = (
     {"at": 512, "size": 9}, {"method": 8, "header": 0, "at": 30, "packed": 5, "size": 9},
     {"image": "raw", "runs": [[0, 512]], "size": 9}, {"derived": "x.decrypted"},
     {"carved": [[0, 9]], "parent": "P"}, {"at": "ab/abcd", "key": "00"}, {"target": "x"},
+    {"member": {"at": 0, "size": 9}, "parent": "P"},
 )  # fmt: skip
 
 
@@ -200,6 +204,7 @@ _LOCATORS = (
     words=(
         b'{"derived":',
         b'{"carved":',
+        b'{"member":',
         b'"parent":',
         b'"at":',
         b"[",

@@ -6,9 +6,13 @@ import io
 import json
 import os
 import plistlib
+import resource
+import sqlite3
 import struct
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +26,18 @@ from amparo.evidence.archive import list_tar, list_zip
 from amparo.evidence.unpack import Limits
 from amparo.kit.found import Found
 from amparo.kit.source import Source
+from amparo.kit.sqlite import Database
 from amparo.model import Content, Exhibit, File, Problem, Record
 from amparo.recover.files import MEASURES, carve
 from amparo.recover.formats.extent import NotOne
 from amparo.recover.spans import Spans
 from amparo.recover.words import fts5_segment
-from amparo.run.exhibits import Exhibits, carved_from, lies_at, place_of
+from amparo.run.disks import open_volumes
+from amparo.run.exhibits import Exhibits, carved_from, lies_at, place_of, volume_keys
 from amparo.sandbox import wire
+from amparo.sandbox.job import Job, Outcome
+from amparo.store import Case
+from parsing import database_bytes
 
 FOUND = Found("EX", "", "", "", "", "zip")
 
@@ -182,28 +191,24 @@ def test_a_full_text_page_whose_first_term_lies_before_it() -> None:
 
 LOCATORS = [
     "5", "[]", "null", "{", '"x"', '{"carved":', '{"carved": 1}', '{"derived":', '{"derived": [1]}',
+    '{"derived": ".."}', '{"derived": "a/.."}', '{"derived": ""}', '{"member":', '{"member": 1}',
     "[" * 100_000, "1" * 10_000, '{"at": null}', '{"parent": 5, "carved": {}}',
 ]  # fmt: skip
 
 
-class Held:
-    """A case that has only the records at hand."""
-
-    def __init__(self, *records: Record) -> None:
-        self.records = {r.id: r for r in records}
-        self.store = self
-        self.derived = Path("/nowhere/derived")
-
-    def get(self, kind: type[Record], id: str) -> Record | None:
-        found = self.records.get(id)
-        return found if isinstance(found, kind) else None
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    made = Case.create(tmp_path_factory.mktemp("locators") / "c.amparo", "c")
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("form", ["folder", "zip", "tar", "itunes", "raw"])
 @pytest.mark.parametrize("locator", LOCATORS, ids=lambda text: text[:20])
-def test_a_locator_that_is_none_ends_no_run(form: str, locator: str) -> None:
+def test_a_locator_that_is_none_ends_no_run(case: Case, form: str, locator: str) -> None:
     """A cell that was taken over wrote it; what plans the next work on the host reads it."""
-    exhibit = Exhibit(number="1", source="/nowhere/exhibit", form=form)
+    number = f"{form} {LOCATORS.index(locator)}"
+    exhibit = Exhibit(number=number, source="/nowhere/exhibit", form=form)
     content = Content(sha256="0" * 64, sha1="", md5="", size=9, mime="x")
     file, beside = (
         File(
@@ -216,9 +221,106 @@ def test_a_locator_that_is_none_ends_no_run(form: str, locator: str) -> None:
         )
         for path in ("a.db", "a.db-wal")
     )
-    reach = Exhibits(Held(exhibit, content, file, beside)).reach(file)  # type: ignore[arg-type]
+    case.store.put([exhibit, content, file, beside])
+    reach = Exhibits(case).reach(file)
     with pytest.raises(OSError):
         reach.open()
     assert isinstance(place_of(file), dict) and isinstance(json.loads(reach.locator), dict)
     assert isinstance(lies_at(file), str)
     assert carved_from(file) is None or isinstance(carved_from(file), tuple)
+
+
+def test_a_schema_row_of_endless_length_is_damage_not_want_of_memory() -> None:
+    """SQLite says "out of memory"; a cell would be ended for it as if it had eaten all there is."""
+    tables = "".join(f"CREATE TABLE t{n} (a, {'b' * 100});" for n in range(9))
+    data = bytearray(database_bytes(tables, page_size=512))
+    assert data[100] == 5, "the schema has pages of its own"
+    leaf = (int.from_bytes(data[108:112], "big") - 1) * 512
+    cell = leaf + int.from_bytes(data[leaf + 8 : leaf + 10], "big")
+    data[cell : cell + 15] = b"\xff" * 15
+    with pytest.raises(sqlite3.DatabaseError, match="damaged"):
+        Database(Source.of_bytes(bytes(data)))
+
+
+def test_a_complaint_of_sqlite_that_quotes_bytes_which_are_no_text() -> None:
+    data = database_bytes(
+        "CREATE TABLE note (a); INSERT INTO note VALUES ('a chair'); PRAGMA writable_schema=ON;"
+        "INSERT INTO sqlite_master VALUES ('table', 'x', 'x', 2,"
+        f" CAST(X'{(b'CREATE TABLE x(a) STRICT' + bytes([255])).hex()}' AS TEXT));"
+    )
+    database = Database(Source.of_bytes(data))
+    assert [row[1] for row in database.rows("note", ("a",))] == ["a chair"]
+    assert any("\\xff" in note for note in database.notes), database.notes
+
+
+def test_a_chunk_size_that_no_memory_can_hold() -> None:
+    (data,) = disks.ewf(bytes(512), 1, (0, 1))
+    at = data.index(b"volume\0") + 76
+    data = data[: at + 8] + b"\xff" * 8 + data[at + 16 :]
+    fd = os.memfd_create("e01")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        os.write(fd, data)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * os.sysconf("SC_PAGESIZE") + (512 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+        assert len(list(ewf.Segments([fd]).broken_chunks())) <= 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        os.close(fd)
+
+
+def test_files_found_in_one_another_without_end(case: Case) -> None:
+    """Each reach is written into the next, which doubles it; a circle would have no end at all."""
+    exhibit = Exhibit(number="chain", source="/nowhere/exhibit", form="zip")
+    files: list[File] = []
+    for number in range(3000):
+        parent = files[-1].id if files else ""
+        place = json.dumps({"member": {"at": 0}, "parent": parent})
+        files.append(file_at(exhibit, "a" * (number % 900 + 1) + f"/{number}", 9, place))
+    # One is carved out of the other, the other a member of the one.
+    outer = file_at(exhibit, "outer", 99, "")
+    inner = file_at(exhibit, "in", 9, json.dumps({"carved": [[0, 9]], "parent": outer.id}))
+    outer = file_at(exhibit, "outer", 99, json.dumps({"member": {}, "parent": inner.id}))
+    deep = [file_at(exhibit, f"c/{n}", 10_000 - n, "") for n in range(2000)]
+    deep = [deep[0]] + [
+        file_at(exhibit, one.path, one.size, json.dumps({"carved": [[0, 1]], "parent": before.id}))
+        for before, one in pairwise(deep)
+    ]
+    case.store.put([exhibit, *files, outer, inner, *deep])
+    for last in (files[-1], inner, outer, deep[-1]):
+        reach = Exhibits(case).reach(last)
+        assert len(reach.locator) < 1 << 20
+        with pytest.raises(OSError):
+            reach.open()
+
+
+def file_at(exhibit: Exhibit, path: str, size: int, locator: str) -> File:
+    return File(
+        exhibit=exhibit.id, path=path, size=size, modified=None, content="c", locator=locator
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"[]", b"{", b'{"opened": 5}', b'{"opened": {"a": 1}}', b"[" * 100_000, b" " * (4 << 20)],
+)
+def test_what_a_cell_says_of_keys_is_bounded_and_may_be_nonsense(
+    case: Case, said: bytes, tmp_path: Path
+) -> None:
+    class Guard:
+        def get(self) -> Guard:
+            return self
+
+        def run(self, batches: list[list[Job]]) -> Iterator[Outcome]:
+            job = batches[0][0]
+            assert job.sink is not None
+            for at in range(0, len(said) or 1, 1 << 16):
+                job.sink(said[at : at + (1 << 16)])
+            yield Outcome(job, "", "", 0.0)
+
+    image = tmp_path / "disk.dd"
+    image.write_bytes(bytes(512))
+    exhibit = Exhibit(number="keys", source=str(image), form="raw")
+    assert open_volumes(case, exhibit, Guard()) == ([], False)  # type: ignore[arg-type]
+    assert json.loads(volume_keys(case, exhibit).read_text()) == []

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from amparo.cli.say import REFUSED, STOPPED, Refused, safe
+from amparo.cli.say import NO_ROOM, REFUSED, STOPPED, Refused, safe
+from amparo.kit.room import no_room
 
 VERBS = {
     "demo": "demo",
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return verb(args)
     except Refused as refusal:
+        if no_room(refusal):
+            return _full()
         print(f"amparo: {safe(str(refusal))}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
@@ -58,6 +61,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the answer has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return STOPPED
+    except Exception as error:
+        if no_room(error):
+            return _full()
+        raise
+
+
+def _full() -> int:
+    print(
+        "amparo: no room left on the disk; what was written is safe: make room, "
+        "and the same command goes on where it was",
+        file=sys.stderr,
+    )
+    return NO_ROOM
 
 
 def parser() -> argparse.ArgumentParser:

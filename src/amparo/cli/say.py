@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-DONE, PROBLEMS, REFUSED, STOPPED = 0, 1, 2, 130
+DONE, PROBLEMS, REFUSED, NO_ROOM, STOPPED = 0, 1, 2, 3, 130
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 

@@ -10,6 +10,7 @@ says that the chunk is packed. ``error2`` has its count first and pairs of secto
 from __future__ import annotations
 
 import hashlib
+import io
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,6 +52,8 @@ class Segments:
 
     def _read(self, piece: int, at: int, size: int) -> bytes:
         file = self._files[piece]
+        # What an image states is no reason to set memory aside.
+        size = min(size, file.seek(0, io.SEEK_END) - at)
         file.seek(at)
         out = b""
         while len(out) < size and (data := file.read(size - len(out))):

@@ -31,6 +31,9 @@ _LEAST = -(1 << 63)
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
+_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading may end with: SQLite's complaints, also those that quote bytes which are no text."""
+
 Row = tuple[Any, ...]
 
 
@@ -57,10 +60,15 @@ class Database:
         query = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
         try:
             names = self._connection.execute(query).fetchall()
-        except sqlite3.DatabaseError as e:
-            if "malformed database schema" not in str(e):
+        except MemoryError as e:  # what SQLite says of rows of endless length; the file fitted in
+            raise sqlite3.DatabaseError("its structure is damaged: SQLite cannot read it") from e
+        except _FAULTS as e:
+            said = _said(e)
+            if "malformed database schema" not in said:
                 raise
-            self.notes.append(f"a part of its structure is damaged and was passed over: {e}"[:300])
+            self.notes.append(
+                f"a part of its structure is damaged and was passed over: {said}"[:300]
+            )
             self._connection.set_authorizer(None)
             self._connection.execute("PRAGMA writable_schema=ON")  # reads on past the damage
             self._connection.set_authorizer(_allowed)
@@ -84,8 +92,8 @@ class Database:
             name = _quoted(self._schema[key])
             try:
                 info = self._connection.execute(f"PRAGMA table_info({name})").fetchall()
-            except sqlite3.DatabaseError as e:
-                self.notes.append(f"{_shown(table)}: {e}")
+            except _FAULTS as e:
+                self.notes.append(f"{_shown(table)}: {_said(e)}")
                 info = []
             self._columns[key] = (
                 [str(row[1]) for row in info],
@@ -123,8 +131,8 @@ class Database:
             select += f" WHERE typeof({column}) = 'integer' ORDER BY {column}"
         try:
             yield from self._connection.execute(select)
-        except sqlite3.DatabaseError as e:
-            self._note(table, str(e), [])
+        except _FAULTS as e:
+            self._note(table, _said(e), [])
 
     def _by_rowid(self, table: str, select: str, rowid: str) -> Iterator[Row]:
         """Rows in order of their number, going on behind what is damaged."""
@@ -141,8 +149,8 @@ class Database:
                         break
                     last = number
                     yield row
-            except sqlite3.DatabaseError as e:
-                failed = str(e)
+            except _FAULTS as e:
+                failed = _said(e)
             if not failed:
                 break
             error = failed
@@ -182,7 +190,7 @@ class Database:
         """The first row from a number on; () where there is none, None where it cannot be read."""
         try:
             row = self._connection.execute(query + " LIMIT 1", (start,)).fetchone()
-        except sqlite3.DatabaseError:
+        except _FAULTS:
             return None
         if row is None:
             return ()
@@ -270,7 +278,7 @@ def _row_number(connection: sqlite3.Connection, name: str, info: list[Row]) -> s
     try:
         if hidden:
             connection.execute(f"SELECT {hidden} FROM {name} NOT INDEXED LIMIT 0")
-    except sqlite3.DatabaseError:
+    except _FAULTS:
         return ""  # WITHOUT ROWID
     if len(keys) == 1 and str(keys[0][2]).upper() == "INTEGER":
         return _quoted(str(keys[0][1]))
@@ -305,6 +313,10 @@ def _shown(name: str) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _said(error: Exception) -> str:
+    return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _decoded(value: bytes) -> str:

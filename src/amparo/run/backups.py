@@ -19,6 +19,7 @@ from amparo.kit.plugin import Spec
 from amparo.model import Content, File, Problem, Record
 from amparo.run.exhibits import Exhibits, Reach, secret_reach, with_secrets
 from amparo.run.guards import LazyGuard
+from amparo.run.parts import begun
 from amparo.run.plan import Plan
 from amparo.run.progress import Progress
 from amparo.run.secrets import MOST, secrets
@@ -130,7 +131,7 @@ def _open(
     part = target.with_suffix(".part")
     whole = with_secrets(reach, keys)
     started = now_ms()
-    with part.open("wb") as out:
+    with begun(part) as out:
         sink = _Sink(out)
 
         def start() -> list[int]:

@@ -12,7 +12,7 @@ import os
 from amparo.evidence.detect import IMAGES
 from amparo.kit.found import Found
 from amparo.model import Exhibit
-from amparo.run.exhibits import container, secret_reach, volume_keys, with_secrets
+from amparo.run.exhibits import container, object_of, secret_reach, volume_keys, with_secrets
 from amparo.run.guards import LazyGuard
 from amparo.run.secrets import secrets
 from amparo.sandbox.guard import Job
@@ -20,6 +20,8 @@ from amparo.store import Case
 
 FREE_SPACE = "recover/free"
 """The carver that is to look again once there is more to see."""
+_MOST = 1 << 20
+"""Bytes a cell may say about keys."""
 
 
 def open_volumes(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[str], bool]:
@@ -37,6 +39,10 @@ def open_volumes(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[s
         out.clear()
         return reach.open()
 
+    def take(data: bytes) -> None:
+        if sum(map(len, out)) < _MOST:  # the rest makes it no JSON, and that is what it is
+            out.append(data)
+
     job = Job(
         token=exhibit.id,
         function="amparo.evidence.unlock:unlock",
@@ -46,11 +52,12 @@ def open_volumes(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[s
         open=start,
         found=Found(exhibit.id, "", exhibit.number, "", "", exhibit.form),
         seconds=24 * 3600.0,
-        sink=out.append,
+        sink=take,
     )
     outcome = next(iter(guard.get().run([[job]])))
-    said = {} if outcome.error else json.loads(b"".join(out))
-    opened = json.dumps(said.get("opened", [])).encode()
+    said = {} if outcome.error else object_of(b"".join(out))
+    listed = said.get("opened")
+    opened = json.dumps(listed if isinstance(listed, list) else []).encode()
     part = target.with_suffix(".part")
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(opened)

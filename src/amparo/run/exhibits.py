@@ -33,6 +33,8 @@ PLAIN = ("image/", "video/", "audio/")
 CARVED_READER = "amparo.recover.readers:segments"
 FREE_SPACE_READER = "amparo.recover.readers:free_space"
 FREE_RANGES = "amparo.evidence.free:unallocated"
+DEEPEST = 8
+"""How many files one is read through; each writes its own locator into the next, which doubles it."""
 MEMBERS = {"zip": f"{READERS}:zip_member"} | dict.fromkeys(IMAGES, f"{IMAGE_READERS}:image_file")
 """How a cell finds one file, by the exhibit's form; all others end up as a tar."""
 
@@ -64,17 +66,20 @@ class Exhibits:
             self._exhibits[id] = found
         return self._exhibits[id]
 
-    def reach(self, file: File, companions: bool = True) -> Reach:
-        """How to read one file, with the ``companions`` SQLite wrote beside it if it may be a database."""
+    def reach(self, file: File, companions: bool = True, depth: int = 0) -> Reach:
+        """How to read one file, with the ``companions`` SQLite wrote beside it if it may be a database.
+
+        ``depth``: how many others it is already being read through.
+        """
         if derived := derived_of(self._case, file):
             return Reach(
                 lambda: [open_read_only(derived)], f"{READERS}:whole", '{"companions": []}'
             )
         if segments := carved_from(file):
-            return self._inside(file, *segments)
+            return self._inside(file, *segments, depth)
         beside = self._companions(file) if companions else {}
         if held := member_of(file):
-            return self._sealed(self._member(file, *held, beside), beside)
+            return self._sealed(self._member(file, *held, beside, depth), beside)
         exhibit = self.exhibit(file.exhibit)
         root = Path(os.fsdecode(path_bytes(exhibit.source)))
         if exhibit.form == "itunes":
@@ -117,23 +122,27 @@ class Exhibits:
             len(paths),
         )
 
-    def _inside(self, file: File, parent: str, segments: object) -> Reach:
+    def _inside(self, file: File, parent: str, segments: object, depth: int) -> Reach:
         """A file carved out of another is read through that one, which is larger."""
         whole = self._case.store.get(File, parent)
         if whole is None or whole.exhibit != file.exhibit or whole.size <= file.size:
-            return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
-        reach = self.reach(whole)
+            return _lost(file)
+        if depth >= DEEPEST:
+            return _lost(file)
+        reach = self.reach(whole, depth=depth + 1)
         place = {"reader": reach.reader, "locator": reach.locator, "segments": segments}
         return Reach(reach.open, CARVED_READER, json.dumps(place), reach.count)
 
-    def _member(self, file: File, parent: str, member: object, beside: dict[str, File]) -> Reach:
+    def _member(
+        self, file: File, parent: str, member: object, beside: dict[str, File], depth: int
+    ) -> Reach:
         """A member of an archive that is itself a file is read through that one."""
         whole = self._case.store.get(File, parent)
-        if whole is None or whole.exhibit != file.exhibit or parent == file.id:
-            return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
-        if len(file.path) <= len(whole.path):  # so that no record leads in a circle
-            return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
-        reach = self.reach(whole, False)
+        if whole is None or whole.exhibit != file.exhibit or len(file.path) <= len(whole.path):
+            return _lost(file)
+        if depth >= DEEPEST:
+            return _lost(file)
+        reach = self.reach(whole, False, depth + 1)
         held = {suffix: member_of(f) for suffix, f in beside.items()}
         place = {
             "reader": reach.reader,
@@ -242,13 +251,18 @@ def container(case: Case, exhibit: Exhibit) -> Reach:
     return Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
 
 
-def place_of(file: File) -> dict[str, Any]:
-    """A file's locator. It came out of a cell: what is none is an empty one, and costs this file only."""
+def object_of(untrusted: str | bytes) -> dict[str, Any]:
+    """What a cell wrote as a JSON object; an empty one where it is none."""
     try:
-        place = json.loads(file.locator or "{}")
+        said = json.loads(untrusted)
     except (ValueError, RecursionError):
         return {}
-    return place if isinstance(place, dict) else {}
+    return said if isinstance(said, dict) else {}
+
+
+def place_of(file: File) -> dict[str, Any]:
+    """A file's locator. It came out of a cell: what is none is an empty one, and costs this file only."""
+    return object_of(file.locator or "{}")
 
 
 def lies_at(file: File) -> str:
@@ -260,8 +274,8 @@ def derived_of(case: Case, file: File) -> Path | None:
     """Where the bytes of a file lie that Amparo itself took out of another; None for all others."""
     if not file.locator.startswith('{"derived":'):
         return None
-    name = str(place_of(file).get("derived", ""))
-    return case.derived / Path(name).name
+    name = Path(str(place_of(file).get("derived", ""))).name
+    return case.derived / (name if name not in ("", "..") else "nowhere")
 
 
 def carved_from(file: File) -> tuple[str, object] | None:
@@ -276,8 +290,13 @@ def member_of(file: File) -> tuple[str, object] | None:
     """The archive among the exhibit's files that one is a member of, and where in it; None for all others."""
     if not file.locator.startswith('{"member":'):
         return None
-    place = json.loads(file.locator)
-    return str(place["parent"]), place["member"]
+    place = place_of(file)
+    return str(place.get("parent", "")), place.get("member", {})
+
+
+def _lost(file: File) -> Reach:
+    """What a file was found in is not there, or lies in others too deep (a record may lead in a circle)."""
+    return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
 
 
 def _nowhere(path: str) -> list[int]:

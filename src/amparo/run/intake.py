@@ -18,6 +18,7 @@ from amparo.evidence.folder import hash_pieces
 from amparo.evidence.folder import intake as folder_intake
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
+from amparo.kit.room import no_room
 from amparo.model import Content, Exhibit, File, Problem, Record, Seal, path_bytes, path_text
 from amparo.run.disks import open_volumes
 from amparo.run.exhibits import (
@@ -31,6 +32,7 @@ from amparo.run.exhibits import (
     with_secrets,
 )
 from amparo.run.guards import LazyGuard
+from amparo.run.parts import begun
 from amparo.run.phones import open_backup
 from amparo.run.plan import opener_of
 from amparo.run.progress import Progress
@@ -152,6 +154,8 @@ def take_in(
             version = 0 if locked or some_locked else spec.version
             _write(case, spec, exhibit, records, started, counts, guard, version)
         except OSError as error:
+            if no_room(error):
+                raise
             reason = f"could not be read: {error.strerror or error}"
             counts.problems += 1
             case.store.finish(
@@ -297,7 +301,7 @@ def _unwrap(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[str], 
     packed = Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
     reach = with_secrets(packed, [secret_reach(secret) for secret in secrets(case)])
     digest = hashlib.sha256()
-    with part.open("wb") as out:
+    with begun(part) as out:
 
         def start() -> list[int]:
             nonlocal digest

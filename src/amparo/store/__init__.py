@@ -1,6 +1,6 @@
 """The case's records on disk: SQLite or PostgreSQL, one implementation."""
 
-from amparo.store.backend import StoreRefused
+from amparo.store.backend import NoRoom, StoreRefused
 from amparo.store.case import Case, CaseBusy, CaseConfig, read_config, write_config
 from amparo.store.equal import dump
 from amparo.store.ledger import Entry, Head
@@ -18,6 +18,7 @@ __all__ = [
     "Entry",
     "Head",
     "Hit",
+    "NoRoom",
     "Store",
     "StoreRefused",
     "Where",

@@ -9,12 +9,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Transaction, inspect
+from sqlalchemy.exc import DBAPIError
 
 from amparo.store.schema import METADATA
 
 
 class StoreRefused(ValueError):
     """The store cannot be used as asked; the message says why and what to do."""
+
+
+class NoRoom(StoreRefused):
+    """The disk is full: everything that was committed before is there, nothing of this."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no room left on its disk; nothing written before is lost: make room and do it again"
+        )
 
 
 class Turns:
@@ -75,15 +85,20 @@ class Backend(ABC):
     def writing(self, durable: bool = False) -> Iterator[Connection]:
         """One transaction. ``durable``: it survives a power cut once this returns, and goes first.
 
-        StoreRefused when opened read-only.
+        StoreRefused when opened read-only, NoRoom when its disk is full.
         """
         if self._writer_engine is None:
             raise StoreRefused("this case is open for reading only")
-        with self._turns.turn(durable):
-            if self._writer is None:
-                self._writer = self._writer_engine.connect()
-            with self._begin(self._writer, durable):
-                yield self._writer
+        try:
+            with self._turns.turn(durable):
+                if self._writer is None:
+                    self._writer = self._writer_engine.connect()
+                with self._begin(self._writer, durable):
+                    yield self._writer
+        except DBAPIError as error:
+            if self._is_full(error.orig):
+                raise NoRoom from error
+            raise
 
     def close(self) -> None:
         """Let go of all connections; the writing one last, for it leaves the log folded in."""
@@ -117,6 +132,10 @@ class Backend(ABC):
     @abstractmethod
     def _settle(self, connection: Connection) -> None:
         """Before the writing connection goes."""
+
+    @abstractmethod
+    def _is_full(self, error: BaseException | None) -> bool:
+        """Whether the driver says by this error that there is no room left."""
 
     @abstractmethod
     def _rules(self, connection: Connection) -> None:

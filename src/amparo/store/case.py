@@ -170,11 +170,15 @@ class Case:
 
     def close(self) -> None:
         """Let go of everything; a case that was written to is then whole in its folder."""
-        self.thumbs.close()
-        self.store.close()
-        if self.writer is not None:
-            os.close(self.writer)
-            self.writer = None
+        try:
+            self.thumbs.close()
+        finally:
+            try:
+                self.store.close()
+            finally:
+                if self.writer is not None:
+                    os.close(self.writer)
+                    self.writer = None
 
     def __enter__(self) -> Self:
         return self

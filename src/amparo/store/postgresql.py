@@ -73,6 +73,9 @@ class Postgresql(Backend):
     def _settle(self, connection: Connection) -> None:
         """The server keeps its own house."""
 
+    def _is_full(self, error: BaseException | None) -> bool:
+        return getattr(error, "sqlstate", None) == "53100"
+
     def _rules(self, connection: Connection) -> None:
         for statement in _RULES:
             connection.exec_driver_sql(statement)

@@ -110,6 +110,9 @@ class Sqlite(Backend):
         driver.execute("PRAGMA busy_timeout=1000")
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def _is_full(self, error: BaseException | None) -> bool:
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
     def _rules(self, connection: Connection) -> None:
         for statement in _RULES:
             connection.exec_driver_sql(statement)
