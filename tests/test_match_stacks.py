@@ -50,7 +50,7 @@ def view(*pictures: list[Record]) -> Rows:
 
 
 def members(rows: Rows) -> dict[str, StackMember]:
-    got = list(stacks(rows))
+    got = [m for m in stacks(rows, lambda id: None) if isinstance(m, StackMember)]
     assert len({m.content for m in got}) == len(got)
     return {m.content: m for m in got}
 

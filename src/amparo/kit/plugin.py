@@ -198,7 +198,11 @@ def deriver(
     reads: tuple[type[Record], ...],
     makes: tuple[type[Record], ...],
 ) -> Callable[[_F], _F]:
-    """A function ``f(view) -> Iterator[Record]`` over records; its whole output replaces its last one."""
+    """A function ``f(view) -> Iterator[Record]`` over records; its whole output replaces its last one.
+
+    Further parameters are given by name: ``folder``, the case's folder of derived files, and ``thumbs``,
+    a function from a content's id to its encoded thumbnail or None.
+    """
     return _decorate(stage, name, version, reads=reads, makes=makes)
 
 

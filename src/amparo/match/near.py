@@ -33,6 +33,9 @@ from amparo.match.joins import join_many, join_pairs
 RADIUS = 31
 """Hamming distance up to which two PDQ codes are held to be the same picture."""
 
+FLOOR = 50
+"""PDQ quality below which a code says nothing about the picture (Meta: discard 49 and below)."""
+
 Hits = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]
 
 _FEW = 4096
@@ -41,6 +44,8 @@ _QUICK_PAIRS = 1 << 24
 """Comparisons that numpy does in less time than numba takes to start (about half a second)."""
 _QUICKER_PAIRS = 1 << 16
 """Comparisons that numpy does sooner than the compiled loops do once they are there."""
+_JOINED = 52
+"""Radius up to which a join by bands is quicker than comparing each with each."""
 _CHUNK = 2048
 _AT_ONCE = 16
 """From one query per this many stored codes, all are searched together, in the order of their keys."""
@@ -222,7 +227,7 @@ def pairs(codes: Codes, radius: int = RADIUS) -> Hits:
     """Every pair of codes within ``radius``, once: (i, j, distance) with i < j, in that order."""
     codes = _rows(codes)
     quick = _quick(len(codes) ** 2 // 2)
-    if not quick and radius <= RADIUS:
+    if not quick and radius <= _JOINED:
         return _hits(join_pairs(codes, radius))
 
     def above(number: int) -> Found:

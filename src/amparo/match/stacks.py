@@ -5,13 +5,18 @@ never carries a picture into the stack of another. Centres are chosen by how man
 near, then by id, so the stacks do not depend on the order of arrival; a content near several centres
 goes to the nearest.
 
+What lies beyond that radius joins a stack only when it has been laid over its centre and the details
+agree (:mod:`amparo.match.same`); what may be the same and did not, or cannot be told, becomes a link.
+
 Every content with pixels (a Media record) gets a place. One without structure (PDQ quality below 50:
 a flat wall, a black frame) has no trustworthy code and stands alone, as does one without a code.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +25,11 @@ from numpy.typing import NDArray
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
 from amparo.match.bands import Codes
+from amparo.match.near import FLOOR as FLOOR
 from amparo.match.near import RADIUS, NearIndex, codes_of
-from amparo.model import Fingerprint, Media, StackMember
+from amparo.match.same import Standing, Thumbs, candidates, joins, judge, link
+from amparo.model import ContentKind, Fingerprint, Id, Link, Media, StackMember
 
-FLOOR = 50
-"""PDQ quality below which a code says nothing about the picture (Meta: discard 49 and below)."""
 TURNS = 7
 """Further forms in ``pdq8``: rot90, rot180, rot270, flipX, flipY, flipPlus1, flipMinus1."""
 
@@ -44,11 +49,47 @@ class Places(NamedTuple):
     turned: NDArray[np.bool_]
 
 
-@deriver("stacks", stage="match", version=1, reads=(Fingerprint, Media), makes=(StackMember,))
-def stacks(view: View) -> Iterator[StackMember]:
-    """Which pictures show the same thing, also resized, recompressed, turned or mirrored."""
+@deriver(
+    "stacks",
+    stage="match",
+    version=2,
+    reads=(ContentKind, Fingerprint, Media),
+    makes=(StackMember, Link),
+)
+def stacks(view: View, thumbs: Thumbs) -> Iterator[StackMember | Link]:
+    """Which pictures show the same thing, also resized, recompressed, turned, mirrored, framed or cut."""
+    media, upright = _codes(view)
+    members = {m.content: m for m in _first_tier(view, media, upright)}
+    sizes = Counter(m.stack for m in members.values())
+    standing = Standing(
+        {content: m.stack for content, m in members.items()},
+        {content: sizes[m.stack] for content, m in members.items()},
+    )
+    judged = judge(view, candidates(view, upright, standing), thumbs)
+    joined = joins(judged, standing)
+    centres = {j.centre for j in joined.values()}
+    for content, member in members.items():
+        if content in joined:
+            j = joined[content]
+            yield StackMember(
+                content=content,
+                stack=j.centre,
+                distance=j.distance,
+                turned=j.turned,
+                method=j.method,
+            )
+        elif member.method == _ALONE and content in centres:
+            yield replace(member, method=_NEAR)
+        else:
+            yield member
+    for each in judged:
+        yield link(each, joined)
+
+
+def _codes(view: View) -> tuple[dict[Id, str], dict[Id, bytes]]:
+    """(why each content would stand alone, upright code of those that have a usable one)."""
     media = dict.fromkeys((content for (content,) in view.columns(Media, "content")), _NONE)
-    upright: dict[str, bytes] = {}
+    upright: dict[Id, bytes] = {}
     for content, value, quality in view.columns(
         Fingerprint, "content", "value", "quality", algorithm="pdq"
     ):
@@ -56,6 +97,12 @@ def stacks(view: View) -> Iterator[StackMember]:
             media[content] = _ALONE if quality >= FLOOR else _FLAT
             if quality >= FLOOR:
                 upright[content] = value
+    return media, upright
+
+
+def _first_tier(
+    view: View, media: dict[Id, str], upright: dict[Id, bytes]
+) -> Iterator[StackMember]:
     ids = sorted(upright)
     row_of = {content: row for row, content in enumerate(ids)}
     rows, forms = [], []

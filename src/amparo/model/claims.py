@@ -84,9 +84,10 @@ class KnownDispute(Record):
 class StackMember(Record):
     """A content's place in its visual stack: looked at once, judged once.
 
-    ``stack`` is the id of the centre content. Every member lies within the radius of the centre; a
-    stack is never a chain. ``distance`` is the PDQ Hamming distance to the centre (least over the
-    eight dihedral forms when ``turned``).
+    ``stack`` is the id of the centre content. Every member lies within the radius of the centre, or was
+    laid over it and its details agree, as ``method`` then says; a stack is never a chain. ``distance``
+    is the PDQ Hamming distance to the centre (least over the eight dihedral forms when ``turned``), of
+    the parts that were compared where ``method`` names parts.
     """
 
     content: Id

@@ -125,8 +125,9 @@ def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
     show.say(f"  {spec.id}")
     revision, started = plan.revision(spec), now_ms()
     function = load(spec.function)
-    takes_folder = len(signature(function).parameters) > 1
-    records = function(case.store, case.derived) if takes_folder else function(case.store)
+    given = {"folder": case.derived, "thumbs": case.thumbs.get}
+    further = list(signature(function).parameters)[1:]
+    records = function(case.store, *(given[name] for name in further))
     _settle(case, spec, started, 0, spec.makes, records, revision)
     return True
 
