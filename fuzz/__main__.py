@@ -62,7 +62,7 @@ class Work:
     ) -> None:
         self.target, self.folder = target, folder
         self.began = time.monotonic()
-        self.limit = given.seconds + 30 + 7 * target.seconds
+        self.limit = given.seconds + 30 + 45 * target.seconds
         self._scratch = tempfile.mkdtemp(dir=tempfile.gettempdir())
         self._said = Path(self._scratch) / "said"
         self.process = os.fork()

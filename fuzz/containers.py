@@ -31,6 +31,7 @@ from fuzz.target import target
 _LIMITS = Limits(member_free=8 << 20, member_ratio=50, total_free=32 << 20, total_ratio=50)
 bitlocker._ROUNDS = 100
 luks._MOST_ITERATIONS = 1000
+luks._MOST_WORK = 1 << 16
 _ENTRIES = 64
 """Members that are read again at their places."""
 

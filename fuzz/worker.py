@@ -168,7 +168,8 @@ def fuzz(target: Target, seeds: Iterable[bytes], folder: Path, options: list[str
     options = [
         *options,
         f"-max_len={target.longest}",
-        f"-timeout={int(target.seconds * 6)}",
+        f"-timeout={int(target.seconds * 40)}",  # by the clock: only for what cannot be stopped
+        "-report_slow_units=100000",
         "-rss_limit_mb=4096",
         f"-artifact_prefix={folder / 'finds' / target.name}.native-",
         "-print_final_stats=1",

@@ -21,7 +21,7 @@ import pytest
 import disks
 import planted
 import test_evidence_crypt as chats
-from amparo.evidence import crypt, ewf, itunes
+from amparo.evidence import crypt, ewf, itunes, luks
 from amparo.evidence.archive import list_tar, list_zip
 from amparo.evidence.unpack import Limits
 from amparo.kit.found import Found
@@ -324,3 +324,42 @@ def test_what_a_cell_says_of_keys_is_bounded_and_may_be_nonsense(
     exhibit = Exhibit(number="keys", source=str(image), form="raw")
     assert open_volumes(case, exhibit, Guard()) == ([], False)  # type: ignore[arg-type]
     assert json.loads(volume_keys(case, exhibit).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("keyslots", "0", "kdf", "time"), "1e999"),
+        (("keyslots", "0", "kdf", "time"), "4294967295"),
+        (("keyslots", "0", "kdf", "memory"), "1e18"),
+        (("keyslots", "0", "kdf", "cpus"), "1000000000000"),
+        (("keyslots", "0", "kdf", "cpus"), "0"),
+        (("keyslots", "0", "af", "stripes"), "1e999"),
+        (("segments", "0", "sector_size"), "1e999"),
+        (("digests", "0", "iterations"), "1e999"),
+    ],
+)
+def test_a_luks_header_that_asks_for_endless_work(place: tuple[str, ...], value: str) -> None:
+    salt = "A" * 43 + "="
+    kdf = {"type": "argon2id", "time": 4, "memory": 64, "cpus": 1, "salt": salt}
+    area = {"offset": "32768", "size": "512", "encryption": "aes-xts-plain64", "key_size": 64}
+    af = {"type": "luks1", "stripes": 1, "hash": "sha256"}
+    said: dict[str, Any] = {
+        "keyslots": {"0": {"type": "luks2", "key_size": 64, "af": af, "area": area, "kdf": kdf}},
+        "segments": {"0": {"type": "crypt", "offset": "65536", "size": "dynamic", "iv_tweak": "0",
+                           "encryption": "aes-xts-plain64", "sector_size": 512}},
+        "digests": {"0": {"hash": "sha256", "iterations": 10, "salt": salt, "digest": salt}},
+    }  # fmt: skip
+
+    def header(text: str) -> luks.Header:
+        head = luks.MAGIC + b"\0\2" + (16384).to_bytes(8, "big")
+        whole = (head.ljust(4096, b"\0") + text.encode()).ljust(1 << 17, b"\0")
+        return luks.header(lambda at, size: whole[at : at + size])
+
+    assert len(header(json.dumps(said)).slots) == 1
+    inner = said
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = "@"
+    with pytest.raises(ValueError, match=r"damaged|stretched"):
+        header(json.dumps(said).replace('"@"', value))

@@ -27,6 +27,8 @@ SECTOR = 512
 _ACTIVE = 0x00AC71F3
 _LARGEST_HEADER = 4 << 20
 _MOST_ITERATIONS = 100_000_000
+_MOST_WORK = 1 << 28
+"""KiB that one passphrase may go over, all passes together: minutes, where cryptsetup asks for seconds."""
 _MOST_AREA = 64 << 20
 Read = Callable[[int, int], bytes]
 """``f(at, size)``: bytes of the volume as they lie."""
@@ -113,7 +115,14 @@ def _second(read: Read, head: bytes) -> Header:
     try:
         said = json.loads(text)
         return _described(said, _text(head[168:208]))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         if isinstance(error, _NotRead):
             raise
         raise ValueError("a damaged header") from error
@@ -171,6 +180,10 @@ def _kdf(said: dict[str, Any], size: int) -> Callable[[bytes], bytes]:
     if kind is None:
         raise _NotRead(f"keys stretched by {said['type']}")
     rounds, lanes, memory = int(said["time"]), int(said["cpus"]), int(said["memory"])
+    if not (
+        0 < lanes <= 64 and rounds > 0 and 0 < memory < 1 << 32 and rounds * memory <= _MOST_WORK
+    ):
+        raise ValueError(f"a key stretched {rounds} times over {memory} KiB")
 
     def stretch(secret: bytes) -> bytes:
         try:
