@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from typing import Any
 
-from amparo.cli.say import DONE, Refused, safe, say, table
+from amparo.cli.say import DONE, Refused, json_text, safe, say, table
 
 CELL = 60
 """Characters of a value in the table for people."""
@@ -27,7 +26,7 @@ def recover(args: argparse.Namespace) -> int:
         wanted = (r for r in rows if not args.table or r["table"] in args.table)
         if args.json:
             for row in wanted:
-                say(json.dumps(row, ensure_ascii=False))
+                say(json_text(row))
             return DONE
         found = list(wanted)
     except BrokenPipeError:

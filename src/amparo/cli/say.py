@@ -8,7 +8,9 @@ from typing import Any
 
 DONE, PROBLEMS, REFUSED, NO_ROOM, STOPPED = 0, 1, 2, 3, 130
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class Refused(Exception):
@@ -17,20 +19,29 @@ class Refused(Exception):
 
 def safe(text: str) -> str:
     """Text from evidence for a terminal: control and direction marks shown, never obeyed."""
-    return _CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text).replace("\n", "\\n")
+    return _shown(text).replace("\n", "\\n")
+
+
+def _shown(text: str) -> str:
+    return _CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """JSON that a terminal may show: what would steer it, or turn text around, stands as an escape."""
+    return _shown(json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 def say(text: str = "") -> None:
     """One line for people."""
-    print(text)
+    print(_shown(text))
 
 
 def answer(as_json: bool, data: dict[str, Any], lines: list[str]) -> None:
     """The verb's answer in the form asked for."""
     if as_json:
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        print(json_text(data, indent=2))
     else:
-        print("\n".join(lines))
+        say("\n".join(lines))
 
 
 def table(rows: list[tuple[object, ...]], head: tuple[str, ...]) -> list[str]:
