@@ -13,7 +13,16 @@ from PIL import Image
 from amparo.recover.formats import entropy
 from amparo.recover.formats import jpeg as formats_jpeg
 from amparo.recover.formats.extent import NotOne
-from amparo.recover.pieces import BLANK, BREAKS, Effort, Joined, places, result, spliced
+from amparo.recover.pieces import (
+    BLANK,
+    BREAKS,
+    Effort,
+    Joined,
+    edges_first,
+    places,
+    result,
+    spliced,
+)
 from amparo.recover.spans import Spans
 
 _PROBE = 8192
@@ -25,14 +34,16 @@ def jpeg(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None
     walk = formats_jpeg.Walk(view, start)
     extent = walk.extent()
     like = _Likely(view, cluster, effort.known)
-    borders = _borders(start, extent.length, like)
+    borders = edges_first(view, _borders(start, extent.length, like))
     if walk.scan is None:
         return _jpeg_whole(view, start, borders, like, effort)
     best: Joined | None = None
     least = 0.0
     for border in borders:
         if border - start <= walk.scan.at:
-            return best or _jpeg_whole(view, start, [border], like, effort)
+            if found := best or _jpeg_whole(view, start, [border], like, effort):
+                return found
+            continue
         for joined, unit in _jpeg_tails(view, start, border, walk.scan, like, effort):
             jump = _jump(view, joined, unit / walk.scan.total)
             if jump < _SMOOTH:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import zlib
 
 from amparo.recover.formats import pictures
-from amparo.recover.pieces import BREAKS, Effort, Filled, Joined, places, result, spliced
+from amparo.recover.pieces import (
+    BREAKS,
+    Effort,
+    Filled,
+    Joined,
+    edges_first,
+    places,
+    result,
+    spliced,
+)
 from amparo.recover.spans import Spans
 
 _SAMPLE = 2048
@@ -20,7 +29,7 @@ def png(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:
     last = min(low + packed.good, extent.length) + 8
     borders = range(start + first, start + last, cluster)[-BREAKS:]
     filled = Filled(view)
-    for border in [b for b in reversed(borders) if b > start]:
+    for border in edges_first(view, [b for b in reversed(borders) if b > start]):
         head = view.read(start + low, border - start - low)
         probe = packed.at(head)
         for place in places(view, start, border, cluster):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from amparo.recover.formats.extent import Extent
 from amparo.recover.spans import Range, Spans
 
 FORWARD, BACKWARD = 8192, 2048
 """Clusters after and before the break in which the second piece is looked for."""
+EDGES = 4096
+"""Beginnings of ranges before and after the break at which the second piece is looked for."""
 BREAKS = 48
 """Cluster borders before the first wrong byte that are tried as the break."""
 SHARE = 192 << 20
@@ -41,11 +45,29 @@ class Joined:
     extent: Extent
 
 
+def edges_first(view: Spans, borders: list[int]) -> list[int]:
+    """The same borders, those first at which a range ends: a file breaks where the next bytes were taken."""
+    starts = set(view.starts)
+    return sorted(borders, key=lambda border: border not in starts)
+
+
 def places(view: Spans, start: int, border: int, cluster: int) -> Iterator[int]:
-    """Where a second piece may begin: after the break, nearest first, then before the file."""
-    first = border + cluster
-    yield from range(first, min(view.size, first + FORWARD * cluster), cluster)
-    yield from range(start - cluster, max(-1, start - BACKWARD * cluster - 1), -cluster)
+    """Where a second piece may begin, each once.
+
+    First where a range begins, nearest first, however far; then every cluster after the break and before
+    the file.
+    """
+    starts = view.starts
+    middle = bisect_right(starts, border)
+    near = starts[max(0, middle - EDGES) : middle + EDGES]
+    edges = [at for at in near if (at - border) % cluster == 0 and not start <= at <= border]
+    yield from sorted(edges, key=lambda at: abs(at - border))
+    seen = set(edges)
+    after = range(border + cluster, min(view.size, border + (FORWARD + 1) * cluster), cluster)
+    before = range(start - cluster, max(-1, start - BACKWARD * cluster - 1), -cluster)
+    for at in chain(after, before):
+        if at not in seen:
+            yield at
 
 
 class Filled:

@@ -102,6 +102,11 @@ class Spans:
             at, length, index = at + take, length - take, index + 1
         return tuple(out)
 
+    @property
+    def starts(self) -> list[int]:
+        """Places where a range begins: before each, something lies on the stream that is not in here."""
+        return self._starts
+
     def find(self, needle: bytes, at: int, end: int) -> int:
         """The first place of ``needle`` from ``at`` that ends by ``end``; -1 for none.
 
