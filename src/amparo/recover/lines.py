@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from amparo.kit.found import Found
 from amparo.kit.plugin import Warn
 from amparo.kit.source import Source
-from amparo.recover.engine import recovered
+from amparo.recover.engine import everything
 from amparo.recover.file import told
-from amparo.recover.rows import Recovery, slack
+from amparo.recover.rows import Recovery, opened
+from amparo.recover.telling import ENCODINGS, JOURNALS, erasing
 
-ENCODINGS = {1: "UTF-8", 2: "UTF-16LE", 3: "UTF-16BE"}
-LITTLE = 0.05
-"""Share of free bytes below which nothing but traces is left in them."""
+SAID = {
+    "no trace": "nothing was freed",
+    "overwritten": "what is deleted is overwritten",
+    "partly": "what is deleted is partly overwritten",
+    "kept": "what is deleted was left as it was",
+}
+"""What freed bytes say of secure_delete."""
 FULL = 64 << 10
 """Bytes of lines sent at once."""
 
@@ -29,38 +34,31 @@ def lines_with_live(source: Source, found: Found) -> Iterator[bytes | Warn]:
     yield from _lines(source, found, live=True)
 
 
-def about(main: bytes, wal: bytes | None) -> str:
+def about(recovery: Recovery) -> str:
     """What an examiner notes of a database first, and how much its free bytes still hold."""
-    report = slack(main, wal)
-    form = Recovery(main, wal).form
-    free = sum(int(report[kind]) for kind in ("freeblock", "unallocated", "free_pages"))
-    write, read = main[18], main[19]
-    mode = {1: "rollback journal", 2: "write-ahead log"}.get(write, "unknown")
+    form, head = recovery.form, recovery.main[:100].ljust(100, b"\0")
+    total = recovery.free_bytes()
+    free, filled = (sum(t[i] for t in total.values()) for i in (0, 1))
+    freed, kept = (total["freeblock"][i] + total["free_pages"][i] for i in (0, 1))
+    mode = JOURNALS.get(head[18], "unknown")
     return (
-        f"page size {form.size} bytes, {report['pages']} pages, {ENCODINGS[form.encoding]}, journal"
-        f" mode {mode} (write version {write}, read version {read}); {free:,} free bytes,"
-        f" {report['share']:.0%} of them not zero"
-        + ("" if report["share"] >= LITTLE else ": what is deleted is overwritten, or nothing was")
+        f"page size {form.size} bytes, {recovery.snapshot.count} pages, {ENCODINGS[form.encoding]},"
+        f" journal mode {mode} (write version {head[18]}, read version {head[19]}); {free:,} free bytes,"
+        f" {filled / (free or 1):.0%} of them not zero, of {freed:,} in freed cells and pages"
+        f" {kept / (freed or 1):.0%}: {SAID[erasing(freed, kept)]}"
     )
 
 
 def _lines(source: Source, found: Found, live: bool) -> Iterator[bytes | Warn]:
-    beside = {suffix: part.read() for suffix, part in source.companions.items()}
-    main = source.read()
-    yield Warn(about(main, beside.get("-wal")))
-    rows = recovered(
-        main,
-        beside.get("-wal"),
-        beside.get("-journal"),
-        sibling=beside.get("-sibling"),
-        live=live,
-    )
+    recovery = opened(source, seconds=24 * 3600)
+    yield Warn(about(recovery))
     names = {"db": found.path, "wal": f"{found.path}-wal", "journal": f"{found.path}-journal"}
     held = bytearray()
-    for row in rows:
+    for row in everything(recovery, live):
         held += json.dumps(told(row, names), ensure_ascii=False).encode("utf-8", "backslashreplace")
         held += b"\n"
         if len(held) >= FULL:
             yield bytes(held)
             held.clear()
     yield bytes(held)
+    yield from map(Warn, recovery.unfinished())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ PLAIN = ("image/", "video/", "audio/")
 """True types beside which SQLite writes nothing."""
 CARVED_READER = "amparo.recover.readers:segments"
 FREE_SPACE_READER = "amparo.recover.readers:free_space"
+LARGE = 400 << 20
+"""Bytes of a database and its log above which it is read page by page; below, it is held twice for a moment."""
 FREE_RANGES = "amparo.evidence.free:unallocated"
 DEEPEST = 8
 """How many files one is read through; each writes its own locator into the next, which doubles it."""
@@ -174,7 +176,8 @@ class Exhibits:
     def file_job(self, spec: Spec, file: File, content: Content) -> Job:
         """A parser's job: one file where it lies."""
         found = Found(file.exhibit, file.id, file.path, content.id, content.sha256)
-        return self._job(spec, file.id, found, self.reach(file, not content.mime.startswith(PLAIN)))
+        reach = self.reach(file, not content.mime.startswith(PLAIN))
+        return self._job(self._where_it_lies(spec, file, content), file.id, found, reach)
 
     def free_job(self, spec: Spec, exhibit: Exhibit) -> Job:
         """A carver's job: what no file has of a disk."""
@@ -187,9 +190,22 @@ class Exhibits:
     def content_job(self, spec: Spec, content: Content, file: File) -> Job:
         """A fingerprint's job: the content, read from one of the places it occurs."""
         found = Found("", "", file.path, content.id, content.sha256)
-        return self._job(
-            spec, content.id, found, self.reach(file, not content.mime.startswith(PLAIN))
-        )
+        reach = self.reach(file, not content.mime.startswith(PLAIN))
+        return self._job(self._where_it_lies(spec, file, content), content.id, found, reach)
+
+    def _where_it_lies(self, spec: Spec, file: File, content: Content) -> Spec:
+        """The plugin; for a database too large to be held in a cell, reading it page by page."""
+        if content.mime != SQLITE or 2 * content.size < LARGE:
+            return spec
+        log = self._companions(file).get("-wal")
+        if content.size + (log.size if log is not None else 0) <= LARGE:
+            return spec
+        if spec.id == "fingerprint/sqlite":
+            return replace(spec, function="amparo.recover.live:structure")
+        if spec.opens == "sqlite":
+            function = f"amparo.recover.live:read_with({spec.function})"
+            return replace(spec, function=function, opens="bytes")
+        return spec
 
     def preview_job(self, spec: Spec, content: Content, preview: Preview) -> Job:
         """A fingerprint's job on bytes kept inside another file's row."""

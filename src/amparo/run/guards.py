@@ -22,6 +22,7 @@ BESIDES = (
     "amparo.recover.file",
     "amparo.recover.files",
     "amparo.recover.ghost",
+    "amparo.recover.live",
     "amparo.recover.piece",
     "amparo.recover.readers",
 )
