@@ -1,12 +1,18 @@
-"""How fast pictures are taken in and fingerprinted, beside the bare work and a plain script.
+"""How fast pictures are taken in and fingerprinted, beside the bare work and two plain scripts, in one run.
 
-    python benchmarks/media.py [--files 60] [--folder DIR] [--no-cells]
+    pip install --target /tmp/peers-media threatexchange ImageHash    # needs a C++ compiler for pdqhash
+    python benchmarks/media.py [--files 60] [--many 1200] [--replay 2000] [--growth 1000,10000,100000]
+                               [--folder DIR] [--peers /tmp/peers-media]
 
-Pictures: those under ``AMPARO_TEST_DATA`` or ``../shared/data`` where present (``places`` and ``cameras``
-as they are, ``photos`` enlarged with noise to 1 to 12 million pixels, as phones make and chat apps send
-them), else generated ones. All rows run on the same files in the same run, each in a fresh process on one
-core; seconds are processor time, so that other work on the machine does not count. Files are in the page
-cache. The last row goes through locked-in cells on all cores and is wall-clock time.
+1. *One core.* Pictures under ``AMPARO_TEST_DATA`` or ``../shared/data`` where present (``places`` and ``cameras`` as
+   they are, ``photos`` enlarged with noise to 1 to 12 million pixels, as phones make and chat apps send them), else
+   generated ones. All rows run on the same files, each in a fresh process; seconds are processor time, so that other
+   work on the machine counts little. Files are in the page cache.
+2. *Whole, with the store.* ``--many`` distinct files of the same pictures, and ``--replay`` pictures of the replay's
+   camera at its sizes: ``amparo add`` and ``amparo run --only fingerprint/image`` as commands, start-up included,
+   beside the bare work in one process a core; processor seconds of all processes, wall clock, peak memory of the host
+   and of the largest cell.
+3. *Growth.* The same on so many small pictures; the exponent is the slope of processor time between first and last.
 """
 
 from __future__ import annotations
@@ -14,9 +20,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
+import math
 import multiprocessing
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,10 +47,12 @@ from amparo.fingerprint.pdq import SIDE, pdq, shrunk  # noqa: E402
 from amparo.kit.found import Found  # noqa: E402
 from amparo.kit.plugin import Thumb  # noqa: E402
 from amparo.kit.thumb import encode  # noqa: E402
-from amparo.model import Content, content_id  # noqa: E402
-from amparo.sandbox.guard import Guard, Job  # noqa: E402
+from amparo.model import Content  # noqa: E402
+from amparo.replay.scene import render  # noqa: E402
 
 GOAL = 0.8
+WHERE = "AMPARO_PEERS"
+"""Where the peers lie, for the processes that measure."""
 ROUNDS = 3
 SIZES = ((1600, 1200, 75), (1280, 960, 75), (1600, 1200, 75), (3264, 2448, 85), (4000, 3000, 85))
 """Width, height, JPEG quality: three of chat apps to two of phones."""
@@ -136,23 +147,38 @@ def hashed(data: bytes) -> None:
 def bare(root: Path) -> None:
     """The bare work: read, three hashes, Pillow's reduced decode, PDQ."""
     for path in sorted(root.iterdir()):
-        data = path.read_bytes()
-        hashed(data)
-        with Image.open(io.BytesIO(data)) as opened:
-            opened.draft(None, (SIDE, SIDE))
-            opened.load()
-            pdq(np.asarray(shrunk(opened)))
+        bare_file(path)
+
+
+def bare_file(path: Path) -> None:
+    data = path.read_bytes()
+    hashed(data)
+    with Image.open(io.BytesIO(data)) as opened:
+        opened.draft(None, (SIDE, SIDE))
+        opened.load()
+        pdq(np.asarray(shrunk(opened)))
+
+
+def threatexchange(root: Path) -> None:
+    """What the hash-exchange package does with a file: its own hasher, and the three hashes beside."""
+    sys.path.append(os.environ.get(WHERE, ""))
+    from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_file
+
+    for path in sorted(root.iterdir()):
+        hashed(path.read_bytes())
+        pdq_from_file(path)
 
 
 def plain(root: Path) -> None:
-    """A plain script: read, three hashes, Pillow's full decode, the pdqhash package."""
-    import pdqhash
+    """A plain script: read, three hashes, Pillow's full decode, a 64-bit hash of the imagehash package."""
+    sys.path.append(os.environ.get(WHERE, ""))
+    import imagehash
 
     for path in sorted(root.iterdir()):
         data = path.read_bytes()
         hashed(data)
         with Image.open(io.BytesIO(data)) as opened:
-            pdqhash.compute(np.asarray(opened.convert("RGB")))
+            imagehash.phash(opened.convert("RGB"))
 
 
 def measure(work: Callable[[Path], None], root: Path) -> tuple[float, float]:
@@ -162,7 +188,7 @@ def measure(work: Callable[[Path], None], root: Path) -> tuple[float, float]:
 
 
 def _timed(work: Callable[[Path], None], root: Path) -> tuple[float, float]:
-    if work is not plain:
+    if work not in PEERS:
         work(root)
     start = time.process_time()
     work(root)
@@ -171,94 +197,203 @@ def _timed(work: Callable[[Path], None], root: Path) -> tuple[float, float]:
     return seconds, int(peak[1]) / 1024 if peak else 0.0
 
 
-def in_cells(root: Path) -> tuple[float, str]:
-    """Wall-clock seconds of the picture stage in cells on all cores, thumbnails encoded by the host."""
-    jobs = []
-    for path in sorted(root.iterdir()):
-        sha256 = known(path)
-        jobs.append(
-            Job(
-                token=path.name,
-                function="amparo.fingerprint.image:image",
-                opens="bytes",
-                reader="amparo.evidence.readers:whole",
-                locator="{}",
-                open=lambda p=path: [os.open(p, os.O_RDONLY)],
-                found=Found("", "", path.name, content_id(sha256), sha256),
-                seconds=60.0,
-            )
+PEERS = (threatexchange, plain)
+
+
+def spread(base: Path, into: Path, count: int) -> None:
+    """Distinct files of the same pictures: a comment of its own in each."""
+    held = [path.read_bytes() for path in sorted(base.iterdir())]
+    for i in range(count):
+        note = b"%08d" % i
+        data = held[i % len(held)]
+        comment = b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note
+        (into / f"IMG_{i:06d}.jpg").write_bytes(data[:2] + comment + data[2:])
+
+
+def of_the_replay(into: Path, count: int) -> None:
+    """Pictures of the replay at the sizes of its large operation, as its chats pass them on."""
+    for i in range(count):
+        size = ((800, 600), (640, 480), (720, 480))[i % 3]
+        Image.fromarray(render(f"media-{i}", 0, size)).save(
+            into / f"{i:06d}.jpg", quality=75 + i % 14
         )
-    modules = ["amparo.fingerprint.image", "amparo.evidence.readers"]
-    with Guard(os.cpu_count() or 1, modules) as guard:
-        batches = [jobs[i : i + 16] for i in range(0, len(jobs), 16)]
-        for _ in guard.run([batches[0]]):
-            pass  # the first cells are warm now, as in a long run
+
+
+def small(into: Path, count: int) -> None:
+    """Small distinct pictures, so that what a file costs besides its pixels is seen."""
+    random = np.random.default_rng(count)
+    for thousand in range(-(-count // 1000)):
+        inner = into / f"{thousand:03d}"
+        inner.mkdir()
+        for i in range(min(1000, count - thousand * 1000)):
+            pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            picture = Image.fromarray(pixels).resize((96, 72), Image.Resampling.BICUBIC)
+            picture.save(inner / f"{i:04d}.jpg", quality=80)
+
+
+def command(*words: str) -> tuple[float, float, float, float]:
+    """An amparo command in a process of its own: wall, processor seconds, peak MB of it and of the largest child."""
+    program = (
+        "import json, resource as r, sys, time; from amparo.cli.main import main; t = time.perf_counter(); "
+        "main(sys.argv[1:]); a, b = r.getrusage(r.RUSAGE_SELF), r.getrusage(r.RUSAGE_CHILDREN); "
+        "print(json.dumps([time.perf_counter() - t, a.ru_utime + a.ru_stime + b.ru_utime + b.ru_stime, "
+        "a.ru_maxrss / 1024, b.ru_maxrss / 1024]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    wall, processor, host, cell = json.loads(done.stderr.strip().splitlines()[-1])
+    return wall, processor, host, cell
+
+
+def whole(root: Path) -> tuple[float, float, float, float]:
+    """A case of this folder: taken in and fingerprinted, everything kept; as :func:`command`, added up."""
+    with tempfile.TemporaryDirectory() as made:
+        case = str(Path(made) / "media.amparo")
+        command("new", case)
+        first = command("add", case, str(root), "--exhibit", "X")
+        second = command("run", case, "--only", "fingerprint/image")
+    return (
+        first[0] + second[0],
+        first[1] + second[1],
+        max(first[2], second[2]),
+        max(first[3], second[3]),
+    )
+
+
+def bare_part(work: tuple[Path, int, int]) -> float:
+    """Every so many files of a folder; processor seconds."""
+    root, first, step = work
+    start = time.process_time()
+    for path in sorted(root.iterdir())[first::step]:
+        bare_file(path)
+    return time.process_time() - start
+
+
+def bare_on_all(root: Path) -> tuple[float, float]:
+    """The bare work in one process a core: wall and processor seconds, without their start."""
+    cores = os.cpu_count() or 1
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+        pool.map(time.sleep, [0.5] * cores, 1)
         start = time.perf_counter()
-        for outcome in guard.run(iter(batches)):
-            assert not outcome.error, outcome.error
-            for thumb in outcome.thumbs:
-                encode(thumb)
-            level = outcome.isolation
-        return time.perf_counter() - start, level
+        spent = sum(pool.map(bare_part, [(root, n, cores) for n in range(cores)], 1))
+        return time.perf_counter() - start, spent
+
+
+def on_one_core(root: Path, what: str, peers: list[Callable[[Path], None]]) -> None:
+    paths = sorted(root.iterdir())
+    size = sum(p.stat().st_size for p in paths)
+    pixels = sum(np.prod(Image.open(p).size) for p in paths)
+    count = len(paths)
+    print(f"{count} pictures ({what}), {size / 1e6:.0f} MB, {pixels / count / 1e6:.1f} MP each")
+    print(f"{'on one core, processor time':48} files/s    MB/s   ms/file  peak MB")
+    # Rounds of all kinds of work in turn, the best of each: what else runs hits all alike.
+    mine = (bare, taken_in, read_again, looked_at)
+    runs: dict[Callable[[Path], None], list[tuple[float, float]]] = {w: [] for w in mine}
+    for _ in range(ROUNDS):
+        for work in mine:
+            runs[work].append(measure(work, root))
+    for peer in peers:
+        runs[peer] = [measure(peer, root)]
+    best = {work: min(found) for work, found in runs.items()}
+
+    def row(name: str, seconds: float, memory: float) -> None:
+        print(
+            f"{name:48} {count / seconds:7.1f} {size / seconds / 1e6:7.1f}"
+            f" {seconds / count * 1e3:9.2f} {memory:8.0f}"
+        )
+
+    row("bare: read, 3 hashes, draft decode, PDQ", *best[bare])
+    row("Amparo intake: 2 readings, 3 hashes, type", *best[taken_in])
+    row("  of which the second reading", *best[read_again])
+    row("Amparo picture stage, thumbnail encoded", *best[looked_at])
+    full = best[taken_in][0] + best[looked_at][0]
+    row("Amparo, both together", full, max(best[taken_in][1], best[looked_at][1]))
+    names = {
+        threatexchange: "threatexchange's hasher and 3 hashes",
+        plain: "Pillow, hashlib and imagehash",
+    }
+    for peer in peers:
+        row(names[peer], *best[peer])
+    once = best[bare][0] / (full - best[read_again][0])
+    print(
+        f"share of the bare rate: {best[bare][0] / full:.0%}, without the second reading {once:.0%}"
+        f" (goal {GOAL:.0%})"
+        + "".join(f"; {best[p][0] / full:.1f} times {names[p]}" for p in peers)
+    )
+
+
+def with_the_store(root: Path, what: str) -> None:
+    paths = sorted(root.iterdir())
+    count, size = len(paths), sum(p.stat().st_size for p in paths)
+    print(
+        f"\n{count} files ({what}), {size / 1e6:.0f} MB, as commands, store and start-up included"
+    )
+    rounds = [(bare_on_all(root), whole(root)) for _ in range(2)]
+    wall, spent = min((bare for bare, _ in rounds), key=lambda b: b[1])
+    ours = min((found for _, found in rounds), key=lambda f: f[1])
+    print(f"{'':36} files/s by wall  per core-second   peak MB (host, cell)")
+    print(f"{'bare work, one process a core':36} {count / wall:15.1f} {count / spent:16.1f}")
+    rates = f"{count / ours[0]:15.1f} {count / ours[1]:16.1f}"
+    print(f"{'amparo add and run':36} {rates} {ours[2]:10.0f}, {ours[3]:.0f}")
+    shares = f"{wall / ours[0]:.0%} by wall, {spent / ours[1]:.0%} by processor time"
+    print(f"share of the bare rate: {shares} (load {os.getloadavg()[0]:.1f})")
+
+
+def growth(counts: list[int]) -> None:
+    print("\nsmall pictures, as commands, store included")
+    print(f"{'files':>9} {'wall s':>9} {'processor s':>12} {'ms/file':>9}   peak MB (host, cell)")
+    spent = []
+    for count in counts:
+        with tempfile.TemporaryDirectory() as made:
+            small(Path(made), count)
+            found = whole(Path(made))
+        spent.append(found[1])
+        times = f"{found[0]:9.1f} {found[1]:12.1f} {found[1] / count * 1e3:9.2f}"
+        print(f"{count:9,} {times} {found[2]:10.0f}, {found[3]:.0f}", flush=True)
+    if len(counts) > 1:
+        slope = math.log(spent[-1] / spent[0]) / math.log(counts[-1] / counts[0])
+        last = math.log(spent[-1] / spent[-2]) / math.log(counts[-1] / counts[-2])
+        print(f"exponent {slope:.2f} over all, {last:.2f} over the last step (goal at most 1.05)")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--files", type=int, default=60)
+    parser.add_argument("--many", type=int, default=1200, help="0: leave the commands out")
+    parser.add_argument("--replay", type=int, default=2000, help="0: leave the replay out")
+    parser.add_argument("--growth", default="", help="numbers of files, with commas between")
     parser.add_argument("--folder", type=Path, help="measure these pictures instead")
-    parser.add_argument("--no-cells", action="store_true")
+    parser.add_argument("--peers", type=Path, default=Path("/tmp/peers-media"))
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        root, what = chosen.folder or Path(made), "as given"
-        if not chosen.folder:
-            what = prepare(root, chosen.files)
-        paths = sorted(root.iterdir())
-        size = sum(p.stat().st_size for p in paths)
-        pixels = sum(np.prod(Image.open(p).size) for p in paths)
-        count = len(paths)
-        print(f"{count} pictures ({what}), {size / 1e6:.0f} MB, {pixels / count / 1e6:.1f} MP each")
-        print(f"{'on one core, processor time':44} files/s    MB/s   ms/file  peak MB")
-
-        def row(name: str, seconds: float, memory: float) -> None:
-            print(
-                f"{name:44} {count / seconds:7.1f} {size / seconds / 1e6:7.1f}"
-                f" {seconds / count * 1e3:9.2f} {memory:8.0f}"
-            )
-
-        # Rounds of all kinds of work in turn, the best of each: what else runs hits all alike.
-        mine = (bare, taken_in, read_again, looked_at)
-        runs: dict[Callable[[Path], None], list[tuple[float, float]]] = {w: [] for w in mine}
-        for _ in range(ROUNDS):
-            for work in mine:
-                runs[work].append(measure(work, root))
-        peer = find_spec("pdqhash") is not None
-        if peer:
-            runs[plain] = [measure(plain, root)]
-        best = {work: min(found) for work, found in runs.items()}
-        row("bare: read, 3 hashes, draft decode, PDQ", *best[bare])
-        row("Amparo intake: 2 readings, 3 hashes, type", *best[taken_in])
-        row("  of which the second reading", *best[read_again])
-        row("Amparo picture stage, thumbnail encoded", *best[looked_at])
-        full = best[taken_in][0] + best[looked_at][0]
-        row("Amparo, both together", full, max(best[taken_in][1], best[looked_at][1]))
-        if peer:
-            row("plain: read, 3 hashes, full decode, pdqhash", *best[plain])
+    peers: list[Callable[[Path], None]] = []
+    if chosen.peers.is_dir():
+        sys.path.append(str(chosen.peers))
+        os.environ[WHERE] = str(chosen.peers)
+    for peer in PEERS:
+        if find_spec(peer.__name__ if peer is threatexchange else "imagehash"):
+            peers.append(peer)
         else:
-            print("the plain script was left out: pip install pdqhash (needs a C++ compiler)")
-        share = best[bare][0] / full
-        once = best[bare][0] / (full - best[read_again][0])
-        print(
-            f"share of the bare rate: {share:.0%}, without the second reading {once:.0%}"
-            f" (goal {GOAL:.0%})",
-            end="; ",
-        )
-        print(f"{best[plain][0] / full:.1f} times the plain script")
-        if not chosen.no_cells:
-            seconds, level = in_cells(root)
-            print(
-                f"in cells ({level}) on {os.cpu_count()} cores, wall clock:"
-                f" {count / seconds:.1f} files/s, load {os.getloadavg()[0]:.1f}"
-            )
+            print(f"left out: {peer.__name__} (see --help)")
+    with tempfile.TemporaryDirectory() as made:
+        root, what = chosen.folder or Path(made, "base"), "as given"
+        if not chosen.folder and chosen.files:
+            root.mkdir()
+            what = prepare(root, chosen.files)
+        if chosen.files:
+            on_one_core(root, what, peers)
+        if chosen.many and chosen.files:
+            many = Path(made, "many")
+            many.mkdir()
+            spread(root, many, chosen.many)
+            with_the_store(many, "the same, each with a comment of its own")
+        if chosen.replay:
+            mix = Path(made, "replay")
+            mix.mkdir()
+            of_the_replay(mix, chosen.replay)
+            with_the_store(mix, "the replay's")
+    if chosen.growth:
+        growth([int(part) for part in chosen.growth.split(",")])
 
 
 if __name__ == "__main__":
