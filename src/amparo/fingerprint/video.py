@@ -28,6 +28,8 @@ MOST_CODES = 250_000
 """Codes of a soundtrack that are kept: eight and a half hours."""
 CUT_OFF = 1500
 """Milliseconds by which a film may end before the end it states without being said to break off."""
+GAP, MEASURED = 800, frozenset({"mov", "flac", "wav", "matroska", "ogg", "caf"})
+"""The same for sounds, and the containers that state how long they are rather than have it guessed."""
 
 # What FFmpeg and its binding raise on bad bytes; anything else is a fault of ours and shall be seen as one.
 _BAD_BYTES = (
@@ -208,7 +210,10 @@ def _film(
 def _duration(opened: Opened) -> int | None:
     """Milliseconds the film states, of its pictures where they state it, else of the whole."""
     stream = opened.video
-    if stream is not None and stream.duration and stream.time_base:
+    if opened.demuxer == "avi" and stream is not None and stream.frames and stream.average_rate:
+        # FFmpeg makes an AVI that breaks off as short as it is; its header still counts the frames.
+        stated = stream.frames / float(stream.average_rate) * 1000
+    elif stream is not None and stream.duration and stream.time_base:
         stated = float(stream.duration * stream.time_base) * 1000
     elif opened.container.duration:
         stated = opened.container.duration / 1000
@@ -227,9 +232,12 @@ def _soundtrack(opened: Opened, looked: _Looked, found: Found) -> Iterator[Recor
     if len(codes) > MOST_CODES:
         yield Warn("its soundtrack is longer than is compared: the rest was left out")
         codes, sounding = codes[:MOST_CODES], sounding[:MOST_CODES]
-    damaged = ""
+    damaged, stated = "", _duration(opened)
     if opened.video is None and looked.bad:
         damaged = f"{looked.bad} pieces could not be decoded, the first: {looked.reasons[0]}"
+    elif opened.video is None and opened.demuxer in MEASURED and stated:
+        if sound.duration + GAP < stated:
+            damaged = f"{sound.duration / 1000:.1f} of {stated / 1000:.1f} s could be decoded"
     yield Soundtrack(
         content=found.content,
         codec=stream.codec_context.name,

@@ -57,25 +57,29 @@ def grey(frame: VideoFrame) -> Pixels:
 
 
 @lru_cache(maxsize=64)
-def _taps(begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _taps(begin: int, end: int, small: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Pixels of a side, from ``begin`` to ``end``, and their weights in the 64 samples: (64 * k), (64, 1, k).
 
-    As if that side had been brought to SIDE pixels first, none of them mixed, as the reference does.
+    As if that side had been brought to SIDE pixels first, none of them mixed, as the reference does with
+    all but small pictures.
     """
-    places, weights = taps(SIDE)
-    return begin + (places * (end - begin) // SIDE).ravel(), weights[:, None]
+    places, weights = taps(end - begin if small else SIDE)
+    if not small:
+        places = places * (end - begin) // SIDE
+    return begin + places.ravel(), weights[:, None]
 
 
 def samples(pixels: Pixels, box: Box | None = None) -> Samples:
     """The 64 x 64 samples of PDQ of a part of the frame."""
     top, bottom, left, right = box or (0, pixels.shape[0], 0, pixels.shape[1])
-    rows, down = _taps(top, bottom)
-    columns, across = _taps(left, right)
+    small = max(bottom - top, right - left) <= SIDE
+    rows, down = _taps(top, bottom, small)
+    columns, across = _taps(left, right, small)
     lines = pixels[rows].reshape(64, down.shape[2], -1).astype(np.float32)
     # Rows, then columns, each sample the weighted sum of the few pixels it is made of.
     narrow = np.matmul(down, lines)[:, 0].T[columns].reshape(64, across.shape[2], 64)
-    small: Samples = np.matmul(across, narrow)[:, 0].T
-    return small
+    out: Samples = np.matmul(across, narrow)[:, 0].T
+    return out
 
 
 def bars(pixels: Pixels, black: int) -> Box | None:

@@ -155,7 +155,8 @@ def _chunk(head: bytes, size: int) -> str:
     if head[:4] == b"OggS":
         if b"OpusHead" in head[:64]:
             return "audio/opus"
-        return "video/ogg" if b"theora" in head[:64] else "audio/ogg"
+        films = (b"theora", b"OVP80", b"BBCD")
+        return "video/ogg" if any(f in head[:64] for f in films) else "audio/ogg"
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):

@@ -23,6 +23,8 @@ GAP = 20_000
 """Milliseconds without a vote after which a stretch has ended."""
 STRETCHES = 16
 """Most stretches reported for two films."""
+REPEATS = 4
+"""Most places in the other film that are reported for one part."""
 _TRIED = 64
 """Votes from which speeds are guessed."""
 
@@ -67,15 +69,25 @@ def stretches(hits: Hits) -> list[Stretch]:
         found += [s for p in pieces if (s := _stretch(p, offset, speed)) is not None]
         if not any(_enough(p, speed) for p in pieces):
             break
-        # A frame has voted once it is part of a stretch; others at that time look just like it.
+        # Within both ranges of a stretch, other hits only say that its frames are like each other.
         inside = np.zeros(len(on), bool)
         for piece in pieces:
             if _enough(piece, speed):
                 at = (hits.time >= piece.time.min()) & (hits.time <= piece.time.max())
                 to = (hits.other >= piece.other.min()) & (hits.other <= piece.other.max())
-                inside |= at | to
+                inside |= at & to
         hits = hits.only(~(on | inside))
-    return sorted(found)
+    return sorted(_few(found))
+
+
+def _few(found: list[Stretch]) -> list[Stretch]:
+    """Of stretches that begin in the same part of one film only REPEATS: a fixed camera is like itself always."""
+    kept: list[Stretch] = []
+    for one in sorted(found, key=lambda s: (-s.votes, s.distance, s)):
+        same = sum(one.start < k.end and k.start < one.end for k in kept)
+        if same < REPEATS:
+            kept.append(one)
+    return kept
 
 
 def _best(hits: Hits) -> tuple[float, float]:
