@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from amparo.cli.main import main
 from amparo.evidence.nested import member
 from amparo.fingerprint.pdf import pdf as look
+from amparo.fingerprint.view import view
 from amparo.kit.found import Found
 from amparo.kit.plugin import Thumb, Warn
 from amparo.kit.source import Source
@@ -181,3 +182,10 @@ def test_a_scan_in_a_pdf_is_found_by_its_picture(tmp_path: Path) -> None:
         assert distance(prints[files["photo.jpg"]], prints[files["letter.pdf"]]) < 128
         assert not list(store.each(Problem))
         assert {m.format for m in store.each(Media)} == {"PDF", "JPEG", "BMP"}
+
+
+def test_a_page_is_shown_larger(made: tuple[bytes, bytes, Image.Image]) -> None:
+    (seen,) = view(Source.of_bytes(made[0]), Found("", "", "", "c"))
+    assert (seen.width, seen.height) == (1024, 768) and len(seen.rgb) == 1024 * 768 * 3
+    with pytest.raises(ValueError, match="not drawn"):
+        list(view(Source.of_bytes(b"%PDF-1.7\nnothing"), Found("", "", "", "c")))

@@ -54,8 +54,16 @@ def pdf(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     yield Thumb(content, small.width, small.height, small.tobytes())
 
 
+def first(data: bytes) -> tuple[int, Image.Image]:
+    """The first page with anything on it, and it drawn; of empty ones the very first. Raises ValueError."""
+    try:
+        opened = pdfium.PdfDocument(data)
+        return _first(opened, len(opened))
+    except pdfium.PdfiumError as error:
+        raise ValueError(f"not drawn: {reason_of(error)}") from error
+
+
 def _first(opened: pdfium.PdfDocument, pages: int) -> tuple[int, Image.Image]:
-    """The first page with anything on it, and it drawn; of empty ones the very first."""
     if not pages:
         raise pdfium.PdfiumError("no page in it")
     kept: tuple[int, Image.Image] | None = None

@@ -9,6 +9,7 @@ from amparo.kit.schemes import label
 from amparo.model import (
     Attachment,
     Content,
+    ContentKind,
     Exif,
     File,
     Fingerprint,
@@ -64,6 +65,7 @@ def content(request: Request, id: Id) -> Response:
             "id": id,
             "content": this,
             "media": next(iter(reads.rows(Media, content=id)), None),
+            "kind": next(iter(reads.rows(ContentKind, content=id)), None),
             "exif": next(iter(reads.rows(Exif, content=id)), None),
             "positions": reads.rows(Position, content=id),
             "fingerprints": reads.rows(Fingerprint, content=id),
@@ -100,7 +102,8 @@ def content(request: Request, id: Id) -> Response:
             ],
             "grade": desk.grade(centre),
             "exhibits": directory.exhibits,
-            "visual": this is not None and this.mime.startswith(("image/", "video/")),
+            "visual": this is not None
+            and this.mime.startswith(("image/", "video/", "application/pdf")),
         },
     )
 
