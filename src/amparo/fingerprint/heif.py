@@ -311,8 +311,7 @@ class Tiles:
             raise Refused("HEIF: decodes to more pixels than stated")
         if self._range and not frame.format.name.startswith("yuvj"):
             frame.color_range = 2 if self._range == "JPEG" else 1
-        pixels: Pixels = frame.to_ndarray(format="rgb24", threads=1)
-        return pixels
+        return np.asarray(frame.to_ndarray(format="rgb24", threads=1), np.uint8)
 
 
 def _turned(heif: Heif, item: Item, image: Image.Image) -> Image.Image:
