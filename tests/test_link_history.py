@@ -277,3 +277,15 @@ def test_states_come_in_order_the_database_itself_last() -> None:
     ((_, states),) = databases(view, threads_of(view)).all
     assert [s.file for s in states] == [OLDER.id, OLD.id, late.id, LIVE.id]
     assert states[2].dated is None and states[2].latest is None, "no such day; a stamp that lies"
+
+
+def test_words_of_a_message_that_was_revoked_are_its_version() -> None:
+    mark = message(1, "", form="revoked", revoked=True)
+    words = message(1, "the blue bag", state="deleted", method="fts_rebuild", sure=0.85, key="", thread=LOST)  # fmt: skip
+    told = of_versions(LOST, mark, words)
+    assert [(v.text, v.source, v.current) for v in told] == [
+        ("the blue bag", words.id, False), ("", mark.id, True)]  # fmt: skip
+    assert of_erasures(LOST, mark, words) == {}
+    older = message(1, "The blue bag!", state="superseded", method="before_wal", sure=1.0, offset=3)
+    again = of_versions(LOST, mark, words, older)
+    assert [v.text for v in again] == ["The blue bag!", ""], "the wording itself is better"

@@ -127,14 +127,13 @@ class _Search:
         self._by_number(keyless)
 
     def _by_number(self, keyless: Mapping[tuple[int, int], list[tuple[Id, str, float]]]) -> None:
-        """Rows without their key: an older state of the database knows the number's key."""
+        """Rows without their key: any state of the database, or another row, may know the number's key."""
         known: dict[tuple[int, int], Item] = {}
-        several = {number for number, _ in keyless if self._several(number)}
-        if several:
-            names = ("thread", "key", "at_exhibit", "at_file", "at_row", "at_state")
-            for thread, key, exhibit, file, row, state in self._view.columns(Message, *names):
+        if keyless:
+            names = ("thread", "key", "at_exhibit", "at_file", "at_row")
+            for thread, key, exhibit, file, row in self._view.columns(Message, *names):
                 number, _ = self._held.of.get((exhibit, file), (-1, 0))
-                if number in several and state == "live" and key and (number, row) in keyless:
+                if key and (number, row) in keyless:
                     known[number, row] = self._item(number, thread, key)
         for (number, row), rows in keyless.items():
             item = known.get((number, row), (number, "", "", row))

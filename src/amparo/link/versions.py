@@ -28,6 +28,8 @@ from amparo.model import (
 
 UNWORDED = frozenset({"index_tombstone", "fts_rebuild", "fts_older", "orphan"})
 """Methods that give back less than a row: no wording to compare."""
+INDEXED = frozenset({"fts_rebuild", "fts_older"})
+"""Methods that give back the words of a text without their spelling."""
 _ORDER = {"journal": 1, "wal_stale": 2, "before_wal": 3, "wal_superseded": 4, "soft_deleted": 5,
           "expired": 5, "": 5, "wal_uncommitted": 6}  # fmt: skip
 """Order in time of the places a row is found in; what lies in free bytes cannot be dated."""
@@ -131,6 +133,7 @@ def versions(view: View) -> Iterator[Version]:
                         Told(id, "message", message.at, state, wording(message.form, message.text))
                     )
     _captions(view, threads, held.of, told)
+    _words(view, threads, held.of, told)
     for item, records in sorted(told.items()):
         number, thread, key = item
         exhibit, states = held.all[number]
@@ -145,6 +148,36 @@ def versions(view: View) -> Iterator[Version]:
     for (number, thread), records in sorted(subjects.items()):
         exhibit, states = held.all[number]
         yield from made("thread_info", exhibit, thread, "", records, len(states) - 1)
+
+
+def _words(
+    view: View,
+    threads: Mapping[Id, Id],
+    of: Mapping[tuple[Id, Id], tuple[int, int]],
+    told: dict[Item, list[Told]],
+) -> None:
+    """What a message deleted for everyone said, from the words a full-text index still has of its row."""
+    names = ("id", "at_file", "at_row", "at_method", "text")
+    words: dict[tuple[Id, int], Id] = {}
+    for id, file, row, method, text in view.columns(Message, *names):
+        if method in INDEXED and text and row is not None:
+            words[file, row] = id
+    if not words:
+        return
+    for id, thread, key, file, row in view.columns(
+        Message, "id", "thread", "key", "at_file", "at_row", form="revoked", at_state="live"
+    ):
+        source, mark = words.get((file, row)), view.get(Message, id)
+        if source is None or mark is None or not key:
+            continue
+        number, place = of.get((mark.at.exhibit, file), (-1, 0))
+        records = told[number, threads.get(thread, thread), key]
+        older = view.get(Message, source)
+        if older is None or any(t.wording[1] for t in records):
+            continue  # the wording itself came back
+        if not any(t.id == id for t in records):
+            records.append(Told(id, "message", mark.at, place, ("revoked", "")))
+        records.append(Told(source, "message", older.at, place, ("text", older.text)))
 
 
 def wording(form: str, text: str) -> Wording:
