@@ -71,6 +71,8 @@ class _Messages:
         self._database, self._found, self._people, self._losses = database, found, people, losses
         self._book = Book(database, people) if database.has("message_group_invite") else None
         self._quotes: dict[int, Row] = {}
+        self._answered: set[int] = set()
+        """Quotes whose reply is there."""
         self._owners: dict[_Key, Id] = {}
         self._moved = self._beside("message", "_id", ("key_id",))
         self._invite = self._beside(
@@ -98,6 +100,9 @@ class _Messages:
             moved = self._moved.take(message[1]) if self._moved else []
             if message[2] != "-1" and not any(m[2] == message[4] for m in moved):
                 yield from self._message(message)
+        for number, quote in self._quotes.items():
+            if number not in self._answered and self._moved is None:
+                yield from self._quote(quote, "")
         for row, jid, mine, key, data in self._database.rows(
             "message_thumbnails", (*key_columns, "thumbnail")
         ):
@@ -141,7 +146,8 @@ class _Messages:
         )
         yield message
         if quote:
-            yield from self._quote(quote, message)
+            self._answered.add(quote[1])
+            yield from self._quote(quote, message.id)
         yield from leads(message.at, message.id, people, body, set())
         if system and chat.form == "group":
             yield from events(
@@ -167,8 +173,8 @@ class _Messages:
                 invitation,
             )  # fmt: skip
 
-    def _quote(self, row: Row, reply: Message) -> Iterator[Record]:
-        """What a reply repeats of the message it answers."""
+    def _quote(self, row: Row, reply: Id) -> Iterator[Record]:
+        """What a reply repeats of the message it answers; "" for a reply that is gone."""
         rowid, _, key, line, address, mine, who, stamp, code, caption = row
         people = self._people
         chat = people.chat(text(address))
@@ -176,7 +182,7 @@ class _Messages:
         yield from people.fresh()
         yield Quote(
             at=self._found.row("messages_quotes", rowid),
-            message=reply.id,
+            message=reply,
             thread=chat.id,
             key=text(key)[:200],
             sender=sender,
