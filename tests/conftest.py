@@ -57,6 +57,7 @@ def take_in(operation: Operation, case: Path) -> None:
     """Add every exhibit and known set of the operation to a new case."""
     from amparo.cli import main
 
+    (case / "keys.txt").write_bytes((operation.root / "keys.txt").read_bytes())
     for entry in operation.entries():
         more = ["--country", entry["country"], "--site", entry["site"], "--holder", entry["holder"]]
         path = str(operation.root / entry["path"])

@@ -59,6 +59,9 @@ def _take_in(case: Case, operation: Path, show: object) -> None:
     from amparo.run.progress import Progress
 
     assert isinstance(show, Progress)
+    keys = case.path / "keys.txt"
+    if not keys.exists():
+        keys.write_bytes((operation / "keys.txt").read_bytes())
     for entry in json.loads((operation / "exhibits.json").read_text()):
         add_exhibit(
             case,

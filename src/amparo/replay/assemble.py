@@ -28,7 +28,13 @@ CREATE TABLE stage.capture(exhibit, sha256, taken_local, utc_offset, latitude, l
 CREATE TABLE stage.file(exhibit, path, sha256, size);
 CREATE TABLE stage.invite(exhibit, code, grp, found_in, key_id, sender, server_ms, how, path);
 CREATE TABLE stage.erased_file(exhibit, path, sha256);
-CREATE TABLE stage.erased_message(exhibit, key_id, grp);
+CREATE TABLE stage.erased_message(exhibit, key_id, grp, row, text, erased_ms);
+CREATE TABLE stage.trace(exhibit, key_id, grp, place);
+CREATE TABLE stage.former(exhibit, key_id, grp, text, place);
+CREATE TABLE stage.wording(exhibit, grp, key_id, text, row);
+CREATE TABLE stage.left_over(exhibit, key_id, sha256);
+CREATE TABLE stage.erased_posting(exhibit, sha256, grp, key_id);
+CREATE TABLE stage.opened(exhibit, path, sha256);
 CREATE TABLE stage.figure(exhibit, path, label, value);
 """
 
@@ -85,21 +91,21 @@ SELECT jid, subject, created_ms,
   (SELECT group_concat(exhibit) FROM (SELECT DISTINCT exhibit FROM stage.grp o WHERE o.jid = g.jid ORDER BY exhibit))
 FROM stage.grp g GROUP BY jid ORDER BY jid;
 
-CREATE TABLE stage.trace(grp, account, rank, since_ms, until_ms, as_of);
-INSERT INTO stage.trace SELECT s.grp, c.name, s.rank, NULL, NULL, s.as_of
+CREATE TABLE stage.stay(grp, account, rank, since_ms, until_ms, as_of);
+INSERT INTO stage.stay SELECT s.grp, c.name, s.rank, NULL, NULL, s.as_of
   FROM stage.seat s JOIN stage.canon c ON c.handle = s.handle;
-INSERT INTO stage.trace SELECT grp, account,
+INSERT INTO stage.stay SELECT grp, account,
   CASE kind WHEN 'create' THEN 2 WHEN 'promote' THEN 1 ELSE 0 END,
   CASE WHEN kind IN ('create', 'add', 'link') THEN at_ms END,
   CASE WHEN kind IN ('leave', 'remove') THEN at_ms END, NULL
   FROM member_event WHERE account IS NOT NULL;
-INSERT INTO stage.trace SELECT DISTINCT m.grp, c.name, 0, NULL, NULL, NULL
+INSERT INTO stage.stay SELECT DISTINCT m.grp, c.name, 0, NULL, NULL, NULL
   FROM stage.message m JOIN stage.canon c ON c.handle = m.sender WHERE m.grp NOT LIKE 'private:%';
 
 INSERT INTO member
 SELECT grp, account, CASE max(rank) WHEN 2 THEN 'creator' WHEN 1 THEN 'admin' ELSE 'member' END,
   min(since_ms), max(until_ms), max(until_ms) IS NULL, max(as_of)
-FROM stage.trace GROUP BY grp, account ORDER BY grp, account;
+FROM stage.stay GROUP BY grp, account ORDER BY grp, account;
 
 INSERT INTO message
 SELECT r.grp, r.key_id, c.name, r.server_ms, CASE WHEN r.alive IS NULL THEN 'revoked' ELSE r.kind END,
@@ -132,8 +138,15 @@ INSERT INTO invite SELECT i.code, i.grp, i.found_in, i.key_id, c.name, i.server_
   FROM stage.invite i LEFT JOIN stage.canon c ON c.handle = i.sender ORDER BY i.exhibit, i.server_ms, i.code, i.how;
 INSERT INTO erased_file SELECT exhibit, path, sha256 FROM stage.erased_file ORDER BY exhibit, path;
 INSERT INTO erased_message SELECT exhibit, key_id, grp,
-  EXISTS (SELECT 1 FROM message m WHERE m.grp = e.grp AND m.key_id = e.key_id AND m.exhibits IS NOT NULL)
-  FROM stage.erased_message e ORDER BY exhibit, key_id;
+  EXISTS (SELECT 1 FROM message m WHERE m.grp = e.grp AND m.key_id = e.key_id AND m.exhibits IS NOT NULL),
+  row, text, erased_ms FROM stage.erased_message e ORDER BY exhibit, key_id;
+INSERT INTO trace SELECT exhibit, key_id, grp, place FROM stage.trace ORDER BY exhibit, key_id, place;
+INSERT INTO former SELECT exhibit, key_id, grp, text, place FROM stage.former ORDER BY exhibit, key_id, text, place;
+INSERT INTO wording SELECT DISTINCT exhibit, row, grp, key_id, coalesce(text, '') FROM stage.wording
+  ORDER BY exhibit, grp, key_id, text, row;
+INSERT INTO left_over SELECT exhibit, key_id, sha256 FROM stage.left_over ORDER BY exhibit, key_id;
+INSERT INTO erased_posting SELECT DISTINCT sha256, grp, key_id FROM stage.erased_posting ORDER BY sha256, grp, key_id;
+INSERT INTO opened SELECT exhibit, path, sha256 FROM stage.opened ORDER BY exhibit, path;
 INSERT INTO figure SELECT exhibit, path, label, value FROM stage.figure ORDER BY exhibit, path, label;
 """
 

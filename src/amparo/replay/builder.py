@@ -1,7 +1,7 @@
 """Builds an operation: plans the exhibits, makes each alone, then puts the truth together.
 
-Layout of the result: `exhibits/` (folders, zips, one tar.gz), `exhibits.json`, `known/`,
-`truth.db`, `truth.json`. While building, `.build/` holds half-written exhibits, ledgers and the
+Layout of the result: `exhibits/` (folders, zips, one tar.gz), `exhibits.json`, `keys.txt` (of
+encrypted backups), `known/`, `truth.db`, `truth.json`. While building, `.build/` holds half-written exhibits, ledgers and the
 cache of shared pictures; an exhibit appears under its name only when whole. Killed at any moment
 and called again, the build goes on where it stopped and ends with the same bytes.
 """
@@ -22,11 +22,13 @@ from pathlib import Path
 from amparo.replay.assemble import assemble
 from amparo.replay.chatter import END_MS, Chatter, holder_of_card, holder_of_laptop
 from amparo.replay.content import Contents
+from amparo.replay.habits import habits
 from amparo.replay.known import write_known
 from amparo.replay.ledger import Ledger
 from amparo.replay.others import build_card, build_laptop, build_page, build_press
 from amparo.replay.phone import PhoneBuilder
 from amparo.replay.scale import SCALES, Scale
+from amparo.replay.sealed import root_key
 from amparo.replay.sink import SINKS, discard
 from amparo.replay.view import PhoneView
 from amparo.replay.world import SEIZED_MS, World
@@ -128,10 +130,19 @@ class Operation:
             "kind": job.kind,
         }  # fmt: skip
 
+    def _keys(self) -> str:
+        """Digits that holders had written down: each opens the crypt15 backups of one phone."""
+        lines = ["# 64 digits, as found on paper (invented)"]
+        for job in self.jobs:
+            if job.kind == "phone" and habits(job.index).backups == "crypt15":
+                lines.append(root_key(self.seed, job.index).hex())
+        return "\n".join(lines) + "\n"
+
     def finish(self) -> None:
         """Register, truth and known sets; the summary comes last and marks the end."""
         register = [self.describe(job) for job in self.jobs]
         _write_json(self.out / "exhibits.json", register)
+        (self.out / "keys.txt").write_text(self._keys(), encoding="ascii")
         rows = [
             (job.number, job.path, job.delivery, entry["holder"],
              self.world.accounts[job.index].jid if job.kind == "phone" else None, job.country, job.kind,
@@ -159,6 +170,7 @@ class Operation:
                    "unique_files": unique, "rows": counts}  # fmt: skip
         for name in (
             "exhibits.json",
+            "keys.txt",
             "truth.db",
             "known/benign-ignore.txt",
             "known/alert-vics.json",

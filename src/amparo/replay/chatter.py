@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
+from amparo.replay import talk
 from amparo.replay.camera import Capture, camera
 from amparo.replay.chance import hex_token, rng, share
 from amparo.replay.content import Content, Picture
@@ -88,12 +89,26 @@ class Chatter:
         for at_ms, index, is_post in self._agenda():
             self._speak(said, index, at_ms, is_post)
         self.groups = [one.all for one in said]
+        self.answered = {m.quoted.number for one in said for m in one.all if m.quoted}
         for group, messages in zip(world.groups, self.groups, strict=True):
             self._invite_links(group, messages)
         self._new_series()
         for messages in self.groups:
             messages.sort(key=lambda message: message.server_ms)
         self._private_chats()
+        self._planted_talk()
+
+    def _planted_talk(self) -> None:
+        """What is said for the traces it leaves."""
+        for said in talk.planted(self.world):
+            text = words(rng(self.world.seed, "planted", *said.seed), 5, 9)
+            message = self._new(said.sender, said.at_ms, "text", group=said.group, text=text)
+            message.edited_ms, message.revoked_ms = said.edited_ms, said.revoked_ms
+            if said.edited_ms is not None:
+                message.edited = f"{text} {words(rng('edited', *said.seed), 1, 2)}"
+            self.groups[said.group].append(message)
+        for messages in self.groups:
+            messages.sort(key=lambda message: message.server_ms)
 
     def _agenda(self) -> list[tuple[int, int, bool]]:
         """(time, group, is a picture post) for all groups, in time order."""

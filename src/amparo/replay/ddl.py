@@ -45,6 +45,17 @@ CREATE TABLE message_quoted (message_row_id INTEGER PRIMARY KEY AUTOINCREMENT,
   from_me INTEGER NOT NULL, sender_jid_row_id INTEGER, key_id TEXT NOT NULL, timestamp INTEGER,
   message_type INTEGER, origin INTEGER, text_data TEXT, payment_transaction_id TEXT,
   lookup_tables INTEGER, quoted_source INTEGER, quoted_type INTEGER);
+CREATE TABLE message_quoted_media (message_row_id INTEGER PRIMARY KEY, media_job_uuid TEXT,
+  transferred INTEGER, file_path TEXT, file_size INTEGER, media_key BLOB,
+  media_key_timestamp INTEGER, width INTEGER, height INTEGER, direct_path TEXT, message_url TEXT,
+  mime_type TEXT, file_length INTEGER, media_name TEXT, file_hash TEXT, media_duration INTEGER,
+  page_count INTEGER, enc_file_hash TEXT, thumbnail BLOB);
+CREATE TABLE deleted_chat_job (_id INTEGER PRIMARY KEY AUTOINCREMENT, chat_row_id INTEGER NOT NULL,
+  block_size INTEGER, deleted_message_row_id INTEGER, deleted_starred_message_row_id INTEGER,
+  deleted_messages_remove_files BOOLEAN, deleted_categories_message_row_id INTEGER,
+  deleted_categories_starred_message_row_id INTEGER, deleted_categories_remove_files BOOLEAN,
+  deleted_message_categories TEXT);
+CREATE INDEX deleted_chat_job_index ON deleted_chat_job (chat_row_id, _id);
 CREATE TABLE message_forwarded (message_row_id INTEGER PRIMARY KEY, forward_score INTEGER,
   forward_origin INTEGER);
 CREATE TABLE message_revoked (message_row_id INTEGER PRIMARY KEY, revoked_key_id TEXT NOT NULL,
@@ -76,6 +87,18 @@ CREATE TABLE call_log (_id INTEGER PRIMARY KEY AUTOINCREMENT, jid_row_id INTEGER
   call_id TEXT, transaction_id INTEGER, timestamp INTEGER, video_call INTEGER, duration INTEGER,
   call_result INTEGER, bytes_transferred INTEGER, group_jid_row_id INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE props (_id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE, value TEXT);
+"""
+
+PRESENT_WORDS = """
+CREATE VIRTUAL TABLE message_ftsv2 USING FTS4(content, fts_jid, fts_namespace);
+CREATE TRIGGER message_bd_for_message_ftsv2_trigger BEFORE DELETE ON message BEGIN
+  DELETE FROM message_ftsv2 WHERE docid=old._id; END;
+"""
+
+LEGACY_WORDS = """
+CREATE VIRTUAL TABLE messages_fts USING FTS3();
+CREATE TRIGGER messages_bd_for_messages_fts_trigger BEFORE DELETE ON messages BEGIN
+  DELETE FROM messages_fts WHERE docid=old._id; END;
 """
 
 _OLD_COLUMNS = """(_id INTEGER PRIMARY KEY AUTOINCREMENT,

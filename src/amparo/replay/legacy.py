@@ -6,7 +6,7 @@ import sqlite3
 from amparo.replay.chance import hex_token
 from amparo.replay.chatter import Message
 from amparo.replay.content import Blob
-from amparo.replay.ddl import LEGACY
+from amparo.replay.ddl import LEGACY, LEGACY_WORDS
 from amparo.replay.view import ChatView, PhoneView
 from amparo.replay.world import Event, Stay
 
@@ -29,7 +29,8 @@ _INSERT = (
 class LegacyWriter:
     """One msgstore.db of the old schema."""
 
-    schema = LEGACY
+    schema, words_schema = LEGACY, LEGACY_WORDS
+    table, key_column, index = "messages", "key_id", "messages_fts"
     states_actor = False  # system rows name only the person concerned
 
     def __init__(self, db: sqlite3.Connection, view: PhoneView) -> None:
@@ -40,7 +41,7 @@ class LegacyWriter:
 
     def start(self) -> None:
         """Empty tables and the dummy first row that such databases have."""
-        self.db.executescript(self.schema)
+        self.db.executescript(self.schema + (self.words_schema if self.view.habits.words else ""))
         self.db.execute(
             "INSERT INTO props (key, value) VALUES ('user_push_name', ?)", (self.view.owner.name,)
         )
@@ -70,14 +71,14 @@ class LegacyWriter:
             self._last[chat.jid] = (row, event.at_ms)
 
     def message(
-        self, chat: ChatView, message: Message, media: Blob | None, path: str | None
-    ) -> int:
+        self, chat: ChatView, message: Message, media: Blob | None, path: str | None,
+        answered: Blob | None,
+    ) -> int:  # fmt: skip
         """A message row; the old schema keeps nearly everything in one table."""
         mine, late = message.sender == self.view.holder, 200 + message.number % 700
-        revoked = message.revoked_at(chat.as_of)
+        revoked = chat.shows_revoked(message)
         who = None if mine or chat.group is None else self.view.handle(message.sender, chat)
-        edited = message.edited_ms is not None and message.edited_ms <= chat.as_of
-        text = None if revoked else message.text_at(chat.as_of)
+        text = None if revoked else message.text
         digest = base64.b64encode(bytes.fromhex(media.sha256)).decode() if media else None
         row = self._write(
             "messages", chat.jid, int(mine), message.key_id, 13 if mine else 0,
@@ -86,9 +87,13 @@ class LegacyWriter:
             len(media.data) if media else 0, path.rpartition("/")[2] if path else None,
             text if media else None, digest, who, 0 if mine else message.server_ms + late,
             message.server_ms if mine else -1,
-            self._quote(chat, message.quoted) if message.quoted and not revoked else 0,
-            7 if revoked else int(edited), 0 if revoked else message.score,
+            self._quote(chat, message, message.quoted, answered) if message.quoted and not revoked else 0,
+            7 if revoked else 0, 0 if revoked else message.score,
         )  # fmt: skip
+        if text and self.view.habits.words:
+            self.db.execute(
+                "INSERT INTO messages_fts (docid, content) VALUES (?,?)", (row, text.lower())
+            )
         self._last[chat.jid] = (row, message.server_ms)
         if media is not None:
             self.db.execute("INSERT INTO message_thumbnails VALUES (?,?,?,?,?)",
@@ -100,11 +105,32 @@ class LegacyWriter:
             self._invitation(row, chat, message)
         return row
 
-    def _quote(self, chat: ChatView, quoted: Message) -> int:
+    def edit(self, row: int, message: Message) -> None:
+        """Give a message its later words."""
+        self.db.execute(
+            "UPDATE messages SET data = ?, edit_version = 1 WHERE _id = ?", (message.edited, row)
+        )
+        if self.view.habits.words:
+            self.db.execute("UPDATE messages_fts SET content = ? WHERE docid = ?",
+                            ((message.edited or "").lower(), row))  # fmt: skip
+
+    def revoke(self, row: int, message: Message) -> None:
+        """Delete a message for everyone: the mark stays, the words go."""
+        self.db.execute(
+            "UPDATE messages SET data = NULL, media_wa_type = '15', edit_version = 7,"
+            " quoted_row_id = 0, forwarded = 0 WHERE _id = ?", (row,))  # fmt: skip
+        if self.view.habits.words:
+            self.db.execute("DELETE FROM messages_fts WHERE docid = ?", (row,))
+
+    def _quote(self, chat: ChatView, reply: Message, quoted: Message, media: Blob | None) -> int:
         mine = quoted.sender == self.view.holder
         who = None if mine or chat.group is None else self.view.handle(quoted.sender, chat)
-        return self._write("messages_quotes", chat.jid, int(mine), quoted.key_id, 0, quoted.text, quoted.server_ms,
-                           None, TYPE[quoted.kind], 0, None, None, None, who, 0, -1)  # fmt: skip
+        text, digest = quoted.text_at(reply.server_ms), None
+        if media is not None:
+            digest = base64.b64encode(bytes.fromhex(media.sha256)).decode()
+        return self._write("messages_quotes", chat.jid, int(mine), quoted.key_id, 0, None if media else text,
+                           quoted.server_ms, media.mime if media else None, TYPE[quoted.kind], 0, None,
+                           text if media else None, digest, who, 0, -1)  # fmt: skip
 
     def _jid(self, raw: str) -> int:
         user, _, server = raw.partition("@")
@@ -150,7 +176,7 @@ class LegacyWriter:
                 if s.how != "create" and chat.saw(s.since)]  # fmt: skip
         return came + [(s.until or 0, WENT, s) for s in chat.past()]
 
-    def erase(self, row: int) -> None:
+    def erase(self, row: int, left: tuple[str, ...] = ()) -> None:
         """Delete one message as the app does."""
         self.db.execute("DELETE FROM message_thumbnails WHERE key_id = (SELECT key_id FROM messages WHERE _id = ?)",
                         (row,))  # fmt: skip

@@ -6,7 +6,7 @@ import sqlite3
 from amparo.replay.chance import hex_token
 from amparo.replay.chatter import Message
 from amparo.replay.content import Blob
-from amparo.replay.ddl import PRESENT
+from amparo.replay.ddl import PRESENT, PRESENT_WORDS
 from amparo.replay.view import ChatView, PhoneView
 from amparo.replay.world import Event
 
@@ -26,7 +26,8 @@ _SYSTEM, _REVOKED = 7, 15
 class PresentWriter:
     """One msgstore.db of the present schema."""
 
-    schema = PRESENT
+    schema, words_schema = PRESENT, PRESENT_WORDS
+    table, key_column, index = "message", "key_id", "message_ftsv2"
     states_actor = True  # system rows name who added or removed
 
     def __init__(self, db: sqlite3.Connection, view: PhoneView) -> None:
@@ -36,10 +37,11 @@ class PresentWriter:
         self._last: dict[str, tuple[int, int]] = {}
         self.mapped: dict[str, str | None] = {}  # lid handle -> phone JID or None
         self._system_rows = 0
+        self._sorted = 0
 
     def start(self) -> None:
         """Empty tables and the phone's own properties."""
-        self.db.executescript(self.schema)
+        self.db.executescript(self.schema + (self.words_schema if self.view.habits.words else ""))
         self.db.execute(
             "INSERT INTO props (key, value) VALUES ('user_push_name', ?)", (self.view.owner.name,)
         )
@@ -75,7 +77,7 @@ class PresentWriter:
             row = self.db.execute(
                 "INSERT INTO chat (jid_row_id, hidden, subject, created_timestamp, archived, group_type,"
                 " chat_origin, participation_status, group_member_count) VALUES (?,0,?,?,0,0,?,?,?)",
-                (self.jid(chat.jid), chat.subject, chat.created_ms,
+                (self.jid(chat.jid), chat.first_subject, chat.created_ms,
                  None if chat.group else "general", int(not chat.left), len(chat.stays())),
             ).lastrowid  # fmt: skip
             self._chats[chat.jid] = row or 0
@@ -87,7 +89,7 @@ class PresentWriter:
             "INSERT INTO message (chat_row_id, from_me, key_id, sender_jid_row_id, status, broadcast,"
             " recipient_count, origination_flags, origin, timestamp, received_timestamp,"
             " receipt_server_timestamp, message_type, text_data, starred, lookup_tables,"
-            " message_add_on_flags, view_mode) VALUES (?,?,?,?,?,0,0,?,0,?,?,?,?,?,0,0,0,0)",
+            " message_add_on_flags, view_mode, sort_id) VALUES (?,?,?,?,?,0,0,?,0,?,?,?,?,?,0,0,0,0,?)",
             (
                 self.chat(chat),
                 int(from_me),
@@ -100,9 +102,10 @@ class PresentWriter:
                 server,
                 kind,
                 text,
+                self._sorted + 1,
             ),
         ).lastrowid
-        self.db.execute("UPDATE message SET sort_id = _id WHERE _id = ?", (row,))
+        self._sorted = row or 0
         self._last[chat.jid] = (row or 0, at_ms)
         return row or 0
 
@@ -131,6 +134,9 @@ class PresentWriter:
             self.db.execute(
                 "INSERT INTO message_system_value_change VALUES (?,?)", (row, event.old)
             )
+            self.db.execute(
+                "UPDATE chat SET subject = ? WHERE _id = ?", (event.new, self.chat(chat))
+            )
         elif event.kind != "create":
             rows = [(row, self.account(one, chat)) for one in event.subjects]
             self.db.executemany("INSERT INTO message_system_chat_participant VALUES (?,?)", rows)
@@ -138,9 +144,13 @@ class PresentWriter:
             self.db.execute("INSERT INTO message_system_group VALUES (?,?)", (row, int(joined)))
 
     def message(
-        self, chat: ChatView, message: Message, media: Blob | None, path: str | None
-    ) -> int:
-        """A message row with its children; `media` and `path` for a picture not revoked."""
+        self, chat: ChatView, message: Message, media: Blob | None, path: str | None,
+        answered: Blob | None,
+    ) -> int:  # fmt: skip
+        """A message row with its children; `media` and `path` for a picture not revoked.
+
+        `answered` is the picture of the message it answers.
+        """
         mine, skew = message.sender == self.view.holder, self.view.skew_ms
         sender = 0 if mine or chat.group is None else self.account(message.sender, chat)
         late = 200 + message.number % 700
@@ -158,9 +168,9 @@ class PresentWriter:
                 -1,
                 0,
             )
-        revoked = message.revoked_at(chat.as_of)
+        revoked = chat.shows_revoked(message)
         kind = _REVOKED if revoked else TYPE[message.kind]
-        text = None if revoked else message.text_at(chat.as_of)
+        text = None if revoked else message.text
         row = self._row(chat, mine, message.key_id, sender, status, at_ms, received, server, kind, text,
                         int(message.score > 0))  # fmt: skip
         if revoked:
@@ -169,9 +179,7 @@ class PresentWriter:
                 (row, message.key_id, message.revoked_ms),
             )
             return row
-        if message.edited_ms is not None and message.edited_ms <= chat.as_of:
-            self.db.execute("INSERT INTO message_edit_info VALUES (?,?,?,?)",
-                            (row, message.key_id, message.edited_ms, message.edited_ms))  # fmt: skip
+        self._index(row, chat, mine, text)
         if media is not None:
             self._media(row, chat, message, media, path)
         if message.score:
@@ -179,8 +187,38 @@ class PresentWriter:
         if message.kind in ("link", "invite"):
             self._invitation(row, chat, message)
         if message.quoted is not None:
-            self._quote(row, chat, message.quoted)
+            self._quote(
+                row, chat, message.quoted, message.quoted.text_at(message.server_ms), answered
+            )
         return row
+
+    def _index(self, row: int, chat: ChatView, mine: bool, text: str | None) -> None:
+        if text and self.view.habits.words:
+            self.db.execute(
+                "INSERT INTO message_ftsv2 (docid, content, fts_jid, fts_namespace) VALUES (?,?,?,'')",
+                (row, text.lower(), f"{int(mine)} {self.jid(chat.jid)}"),
+            )
+
+    def edit(self, row: int, message: Message) -> None:
+        """Give a message its later words."""
+        self.db.execute("UPDATE message SET text_data = ? WHERE _id = ?", (message.edited, row))
+        self.db.execute("INSERT INTO message_edit_info VALUES (?,?,?,?)",
+                        (row, message.key_id, message.edited_ms, message.edited_ms))  # fmt: skip
+        if self.view.habits.words:
+            self.db.execute("UPDATE message_ftsv2 SET content = ? WHERE docid = ?",
+                            ((message.edited or "").lower(), row))  # fmt: skip
+
+    def revoke(self, row: int, message: Message) -> None:
+        """Delete a message for everyone: the mark stays, the words go."""
+        self.db.execute(
+            "UPDATE message SET message_type = ?, text_data = NULL WHERE _id = ?", (_REVOKED, row)
+        )
+        self.db.execute("INSERT INTO message_revoked VALUES (?,?,0,?)",
+                        (row, message.key_id, message.revoked_ms))  # fmt: skip
+        for child in ("quoted", "quoted_media", "forwarded"):
+            self.db.execute(f"DELETE FROM message_{child} WHERE message_row_id = ?", (row,))
+        if self.view.habits.words:
+            self.db.execute("DELETE FROM message_ftsv2 WHERE docid = ?", (row,))
 
     def _media(
         self, row: int, chat: ChatView, message: Message, media: Blob, path: str | None
@@ -212,15 +250,24 @@ class PresentWriter:
              (message.server_ms + 3 * 86_400_000) // 1000, message.server_ms // 1000),
         )  # fmt: skip
 
-    def _quote(self, row: int, chat: ChatView, quoted: Message) -> None:
+    def _quote(
+        self, row: int, chat: ChatView, quoted: Message, text: str | None, media: Blob | None
+    ) -> None:
         mine = quoted.sender == self.view.holder
         self.db.execute(
             "INSERT INTO message_quoted (message_row_id, chat_row_id, parent_message_chat_row_id, from_me,"
             " sender_jid_row_id, key_id, timestamp, message_type, origin, text_data, lookup_tables)"
             " VALUES (?,?,?,?,?,?,?,?,0,?,0)",
             (row, self.chat(chat), self.chat(chat), int(mine), 0 if mine else self.account(quoted.sender, chat),
-             quoted.key_id, quoted.server_ms, TYPE[quoted.kind], quoted.text),
+             quoted.key_id, quoted.server_ms, TYPE[quoted.kind], text),
         )  # fmt: skip
+        if media is not None:
+            digest = base64.b64encode(bytes.fromhex(media.sha256)).decode()
+            self.db.execute(
+                "INSERT INTO message_quoted_media (message_row_id, transferred, width, height, mime_type,"
+                " file_length, file_hash, thumbnail) VALUES (?,0,?,?,?,?,?,?)",
+                (row, media.width, media.height, media.mime, len(media.data), digest, media.thumbnail),
+            )  # fmt: skip
 
     def finish(self, chat: ChatView) -> None:
         """Members as listed now, those who left, and the chat's last row."""
@@ -249,12 +296,24 @@ class PresentWriter:
                 (group, self.account(stay.account, chat), int(stay.gone == "leave"), stay.until),
             )
 
-    _CHILDREN = ("media", "text", "link", "quoted", "forwarded", "revoked", "edit_info", "group_invite",
-                 "thumbnail", "system", "system_group", "system_chat_participant", "system_value_change")  # fmt: skip
+    _CHILDREN = ("media", "text", "link", "quoted", "quoted_media", "forwarded", "revoked",
+                 "edit_info", "group_invite", "thumbnail", "system", "system_group", "system_chat_participant", "system_value_change")  # fmt: skip
 
-    def erase(self, row: int) -> None:
-        """Delete one message as the app does: the row and its children."""
-        for child in self._CHILDREN:
+    def hide(self, chat: ChatView) -> int:
+        """Empty a chat: its rows are marked as deleted and stay for now. Returns the last one marked."""
+        (last,) = self.db.execute(
+            "SELECT max(_id) FROM message WHERE chat_row_id = ?", (self.chat(chat),)
+        ).fetchone()
+        self.db.execute(
+            "INSERT INTO deleted_chat_job (chat_row_id, block_size, deleted_message_row_id,"
+            " deleted_starred_message_row_id, deleted_messages_remove_files) VALUES (?,1000,?,?,0)",
+            (self.chat(chat), last, last),
+        )
+        return int(last or 0)
+
+    def erase(self, row: int, left: tuple[str, ...] = ()) -> None:
+        """Delete one message as the app does: the row and its children, but for those that are left."""
+        for child in (c for c in self._CHILDREN if c not in left):
             self.db.execute(f"DELETE FROM message_{child} WHERE message_row_id = ?", (row,))
         self.db.execute("DELETE FROM message WHERE _id = ?", (row,))
 

@@ -13,6 +13,7 @@ from amparo.replay import score_chats as chats
 from amparo.replay import score_media as media
 from amparo.replay.compare import Comparison
 from amparo.replay.measure import Measure, Report
+from amparo.replay.score_recovery import recovery
 from amparo.replay.truth import open_truth
 
 __all__ = ["Measure", "Report", "score"]
@@ -39,5 +40,6 @@ def score(view: View, truth: Path) -> Report:
                 media.files(case),
                 media.erased_files(case),
                 media.erased_messages(case),
+                *recovery(case),
             )
         )

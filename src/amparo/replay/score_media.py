@@ -20,6 +20,7 @@ from amparo.model import (
 )
 from amparo.replay.compare import Comparison, account_id, content_of, thread_of
 from amparo.replay.measure import MOST, Measure
+from amparo.replay.score_recovery import opened
 from amparo.replay.series import MARK
 
 
@@ -34,15 +35,27 @@ def propagation(case: Comparison) -> Iterable[Measure]:
         order[content].append((thread, key))
         if first:
             firsts.add((content, sender))
+    shown = {step[:3] for step in steps}
+    erased = erased_postings(case)
+    spare, nameless = erased - shown, {step[:2] for step in erased}
     found, found_firsts = [], []
     placed: dict[Id, list[tuple[int, tuple[str, str]]]] = defaultdict(list)
     names = ("content", "thread", "key", "account", "place", "first_in_network")
+    earlier: set[Id] = set()
+    """Contents whose first showing was erased and brought back: the next one counts."""
+    next_one: dict[Id, tuple[int, Id]] = {}
     for content, thread, key, account, place, first in case.view.columns(Posting, *names):
         here = case.thread(thread)
+        if (content, here, key) in spare or (not key and (content, here) in nameless):
+            earlier |= {content} if first else set()
+            continue  # only rows that were brought back tell of it: true, and not asked for
         found.append((content, here, key, case.account(account)))
         placed[content].append((place, (here, key)))
+        who = case.account(account)
+        next_one[content] = min((place, who), next_one.get(content, (place, who)))
         if first:
-            found_firsts.append((content, case.account(account)))
+            found_firsts.append((content, who))
+    found_firsts += [(content, next_one[content][1]) for content in earlier if content in next_one]
     yield case.tally("propagation steps").sets(steps, found)
     yield case.tally("first poster").sets(firsts, found_firsts)
     tally = case.tally("order of postings")
@@ -61,6 +74,12 @@ def propagation(case: Comparison) -> Iterable[Measure]:
     for content in sorted(placed.keys() - order.keys()):
         tally.wrong(content)
     yield tally.done()
+
+
+def erased_postings(case: Comparison) -> set[tuple[Id, str, str]]:
+    """Postings of erased messages: true where the case has them."""
+    rows = case.rows("SELECT sha256, grp, key_id FROM erased_posting")
+    return {(content_of(sha256), thread_of(grp), key) for sha256, grp, key in rows}
 
 
 def stacks(case: Comparison) -> Iterable[Measure]:
@@ -149,7 +168,11 @@ def files(case: Comparison) -> Measure:
     rows = case.rows("SELECT exhibit, path, sha256 FROM file")
     truth = {(e, path_text(path.encode()), content_of(sha256)) for e, path, sha256 in rows}
     names = ("exhibit", "path", "content")
-    found = case.view.columns(File, *names, entry="file", state="live")
+    found = (
+        row
+        for row in case.view.columns(File, *names, entry="file", state="live")
+        if not opened(row[1])
+    )
     return case.tally("files").sets(truth, ((case.exhibit(e), p, c) for e, p, c in found))
 
 

@@ -52,7 +52,21 @@ capture(sha256, taken_local, utc_offset, latitude, longitude, has_refs)
 invite(code, grp, found_in, key_id, sender, server_ms, how, exhibit, path)
     How one group leads to another: how = link, invite (native) or page (captured web page, path).
 erased_file(exhibit, path, sha256)   removed from storage though a row may still name it.
-erased_message(exhibit, key_id, grp, alive_elsewhere)   rows deleted on that phone.
+erased_message(exhibit, key_id, grp, alive_elsewhere, row, text, erased_ms)
+    Messages the phone's own database shows no more: deleted rows, and rows only marked as deleted.
+    alive_elsewhere: 1 where another phone, or a backup of any, shows it. text: its last words.
+trace(exhibit, key_id, grp, place)
+    Where each of them still shows, found by looking for its very bytes: freelist, page (free bytes
+    of a page in use), log, journal; hidden (the row is only marked); words (all of them, each at its
+    place, in the full-text index); backup (an older one shows it); quote (a reply repeats it).
+former(exhibit, key_id, grp, text, place)
+    Wordings that a message the phone still has was given up for others, with the places as above.
+wording(exhibit, row, grp, key_id, text)
+    Every wording that an erased or changed message had on a phone, with its row there, and every
+    wording that a reply repeats (row NULL).
+left_over(exhibit, key_id, sha256)   pictures of erased messages whose media row was left behind.
+erased_posting(sha256, grp, key_id)   true where recovered, asked for only where also in posting.
+opened(exhibit, path, sha256)   encrypted backups, and what must come out of each.
 figure(exhibit, path, label, value)   figures in press reports.
 """
 
@@ -92,7 +106,14 @@ CREATE TABLE capture(sha256 TEXT PRIMARY KEY, taken_local TEXT, utc_offset TEXT,
 CREATE TABLE invite(code TEXT, grp TEXT, found_in TEXT, key_id TEXT, sender TEXT,
   server_ms INTEGER, how TEXT, exhibit TEXT, path TEXT);
 CREATE TABLE erased_file(exhibit TEXT, path TEXT, sha256 TEXT);
-CREATE TABLE erased_message(exhibit TEXT, key_id TEXT, grp TEXT, alive_elsewhere INTEGER);
+CREATE TABLE erased_message(exhibit TEXT, key_id TEXT, grp TEXT, alive_elsewhere INTEGER, row INTEGER,
+  text TEXT, erased_ms INTEGER);
+CREATE TABLE trace(exhibit TEXT, key_id TEXT, grp TEXT, place TEXT);
+CREATE TABLE former(exhibit TEXT, key_id TEXT, grp TEXT, text TEXT, place TEXT);
+CREATE TABLE wording(exhibit TEXT, row INTEGER, grp TEXT, key_id TEXT, text TEXT);
+CREATE TABLE left_over(exhibit TEXT, key_id TEXT, sha256 TEXT);
+CREATE TABLE erased_posting(sha256 TEXT, grp TEXT, key_id TEXT);
+CREATE TABLE opened(exhibit TEXT, path TEXT, sha256 TEXT);
 CREATE TABLE figure(exhibit TEXT, path TEXT, label TEXT, value INTEGER);
 """
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from amparo.replay.chance import share
 from amparo.replay.chatter import Chatter, Message
+from amparo.replay.habits import habits
 from amparo.replay.world import Account, Event, Group, Stay, World
 
 
@@ -29,6 +30,15 @@ class ChatView:
     def subject(self) -> str | None:
         """The group's title on this phone."""
         return self.group.subject_at(self.as_of) if self.group else None
+
+    @property
+    def first_subject(self) -> str | None:
+        """The group's title when the phone came to know it."""
+        return self.group.subject_at(self.since) if self.group else None
+
+    def shows_revoked(self, message: Message) -> bool:
+        """Whether a message arrives as already deleted for everyone; words are seen until then."""
+        return message.kind != "text" and message.revoked_at(self.as_of)
 
     def stays(self) -> list[Stay]:
         """Members as the phone lists them now."""
@@ -61,10 +71,12 @@ class PhoneView:
         self.world, self.chatter, self.holder = world, chatter, holder
         self.owner = world.accounts[holder]
         self.seized_ms = world.seized_ms(holder)
+        self.habits = habits(holder)
         self.skew_ms = 97_000 if holder == 2 else 0
         self.chats = [*self._groups(), *self._private()]
         groups = [chat for chat in self.chats if chat.group]
         self.erased_chat = groups[0] if holder == 2 and groups else None
+        self.hidden_chat = groups[0] if self.habits.hides and groups else None
 
     def _groups(self) -> Iterator[ChatView]:
         for group in self.world.groups:
@@ -112,9 +124,33 @@ class PhoneView:
         return chat.saw(event.at_ms)
 
     def erases(self, message: Message) -> bool:
-        """Whether the owner deleted this message on their own phone."""
-        return (self.holder % 3 == 0 and message.kind in ("text", "image")
-                and share(self.world.seed, "erase", self.holder, message.number) < 0.04)  # fmt: skip
+        """Whether the owner deleted this message on their own phone; most gladly what was answered."""
+        if self.holder % 3 and not self.habits.leaves:
+            return False
+        limit = 0.25 if message.number in self.chatter.answered else 0.04
+        return (message.kind in ("text", "image")
+                and share(self.world.seed, "erase", self.holder, message.number) < limit)  # fmt: skip
+
+    def erased_ms(self, message: Message) -> int:
+        """When the owner did so: some time after, or with everything else just before the search."""
+        if self.habits.journal:
+            return self.seized_ms - 3_600_000
+        span = self.seized_ms - message.server_ms - 2 * 3_600_000
+        after = share(self.world.seed, "erased at", self.holder, message.number)
+        return message.server_ms + 3_600_000 + int(after * max(span, 0))
+
+    @property
+    def hidden_ms(self) -> int:
+        """When a chat was emptied: two days before the search."""
+        return self.seized_ms - 2 * 86_400_000
+
+    @property
+    def backup_ms(self) -> list[int]:
+        """When dated backups were made: at two in the night, three and one weeks before the search."""
+        if not self.habits.backups:
+            return []
+        night = self.seized_ms // 86_400_000 * 86_400_000 + 2 * 3_600_000
+        return [night - days * 86_400_000 for days in (21, 7)]
 
     def unlinks(self, content_id: str, chat: ChatView) -> bool:
         """Whether the owner removed the picture's file while the row stayed."""
