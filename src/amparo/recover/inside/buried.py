@@ -13,6 +13,7 @@ from amparo.kit.source import Source
 from amparo.recover.compound import in_order
 from amparo.recover.entries import EMBEDDED, Entries, How, Told, carved
 from amparo.recover.inside_database import DATABASE, search
+from amparo.recover.motion import film_behind
 from amparo.recover.previews import preview
 from amparo.recover.readers import Space
 from amparo.recover.spans import Range, Spans
@@ -20,7 +21,7 @@ from amparo.recover.thumbcaches import MOST, Small, collection
 
 DEEPEST = 3
 IMAGES = ("raw", "ewf", "vmdk", "vhd", "qcow", "dmg")
-_INSIDE = re.compile("#(?:carved|thumb|preview|row)/")
+_INSIDE = re.compile("#(?:carved|thumb|preview|motion|picture|row)/")
 _UNKNOWN = ("application/octet-stream", "application/x-ole-storage", "application/x-elf")
 _DATABASES = (
     "application/vnd.sqlite3",
@@ -102,18 +103,21 @@ def free(source: Source, found: Found) -> Iterator[Told]:
     yield from map(Warn, tally.lines())
 
 
-@carver("preview", version=2, mimes=("image/jpeg",))
+@carver("preview", version=3, mimes=("image/jpeg", "image/heic", "image/heif"))
 def previews(source: Source, found: Found) -> Iterator[Told]:
-    """The small picture inside a photograph, which may show what was later cut off or covered."""
+    """The small picture inside a photograph, which may show what was cut off, and the film behind it."""
     if _too_deep(found):
         yield Warn(f"not looked into: found inside {DEEPEST} others already")
         return
+    entries = Entries(source.stream(), found)
     view = Spans(source.stream(), [(0, min(source.size, 1 << 20))])
-    place = preview(view)
-    if place is not None:
+    if place := preview(view):
         how = How("preview", EMBEDDED, "preview")
-        entries = Entries(source.stream(), found)
         yield from entries.inside(f"{place[0]}.jpg", (place,), how)
+    if place := film_behind(Spans(source.stream(), [(0, source.size)])):
+        yield from entries.inside(
+            f"{place[0]}.mp4", (place,), How("motion", EMBEDDED, "motion photo")
+        )
 
 
 def cluster_of(ranges: Iterable[Range]) -> int:

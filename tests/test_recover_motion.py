@@ -1,0 +1,71 @@
+"""Motion photos: the film behind a photograph is a file of its own, whatever its stated place says."""
+
+import random
+
+import pytest
+
+import planted
+from amparo.kit.found import Found
+from amparo.kit.source import Source
+from amparo.model import Content, File
+from amparo.recover.inside.buried import previews
+from amparo.recover.motion import film_behind
+from amparo.recover.spans import Spans
+
+
+def behind(data: bytes) -> bytes | None:
+    place = film_behind(Spans(Source.of_bytes(data).stream(), [(0, len(data))]))
+    return None if place is None else data[place[0] : sum(place)]
+
+
+def xmp(picture: bytes, text: bytes) -> bytes:
+    body = b"http://ns.adobe.com/xap/1.0/\0" + text
+    return picture[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2) + body + picture[2:]
+
+
+@pytest.fixture(scope="module")
+def film() -> bytes:
+    return planted.film(3)
+
+
+def test_google_samsung_and_heic(film: bytes) -> None:
+    photo = planted.picture("JPEG", 1)
+    google = xmp(photo, b'GCamera:MicroVideo="1" GCamera:MicroVideoOffset="99"') + film
+    assert behind(google) == film
+    samsung = (
+        photo + b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data" + film + b"SEFH" + bytes(24) + b"SEFT"
+    )
+    assert behind(samsung) == film
+    heic = planted.box(b"ftyp", b"heic\0\0\0\0mif1") + planted.box(b"mdat", bytes(90))
+    assert behind(heic + planted.box(b"mpvd", film)) == film
+    assert behind(heic) is None and behind(photo) is None
+    assert behind(photo + film) is None  # nobody says that it is one: the carver's business, if any
+
+
+def test_an_index_may_stand_first_and_the_end_be_missing() -> None:
+    early = planted.film(4, index_first=True)
+    assert behind(xmp(planted.picture("JPEG", 1), b"MotionPhoto") + early) == early
+    late = planted.film(5)
+    assert behind(xmp(planted.picture("JPEG", 1), b"MotionPhoto") + late[: len(late) // 2]) is None
+
+
+def test_records_lead_back_to_the_film(film: bytes) -> None:
+    data = xmp(planted.picture("JPEG", 1), b"MotionPhoto") + film
+    found = Found("exhibit", "0f" * 18, "DCIM/PXL.MP.jpg", "content")
+    told = list(previews(Source.of_bytes(data), found))
+    (file,) = [r for r in told if isinstance(r, File)]
+    (content,) = [r for r in told if isinstance(r, Content)]
+    assert file.path == f"DCIM/PXL.MP.jpg#motion/{len(data) - len(film)}.mp4"
+    assert (file.state, file.method, content.mime) == ("embedded", "motion photo", "video/mp4")
+    assert content.size == len(film)
+
+
+def test_hostile_motion_photos_end(film: bytes) -> None:
+    data = xmp(planted.picture("JPEG", 1), b"MotionPhoto") + film
+    chance = random.Random(1)
+    for _ in range(200):
+        bad = bytearray(data)
+        for _ in range(6):
+            bad[chance.randrange(len(bad))] = chance.randrange(256)
+        behind(bytes(bad[: chance.randrange(len(bad))]))
+    assert behind(b"\xff\xd8MotionPhoto" + b"\0\0\0\x08ftyp" * 2000) is None
