@@ -25,6 +25,7 @@ MOST_PLACES = 20
 """Damaged places of an image named one by one."""
 MAGIC = b"EVF\x09\x0d\x0a\xff\x00"
 _HEAD, _SECTION = 13, 76
+_LARGEST_CHUNK = 1 << 28
 _MOST_SECTIONS = 1_000_000
 _MOST_ENTRIES = 10_000_000
 
@@ -80,7 +81,8 @@ class Segments:
                 data = self._read(section.piece, section.at, 24)
                 if len(data) == 24:
                     _, _, per_chunk, per_sector, sectors = struct.unpack("<IIIIQ", data)
-                    return per_chunk * per_sector, per_sector, sectors * per_sector
+                    if per_chunk * per_sector <= _LARGEST_CHUNK:
+                        return per_chunk * per_sector, per_sector, sectors * per_sector
         return 0, 0, 0
 
     def held(self) -> int:

@@ -31,8 +31,9 @@ _LEAST = -(1 << 63)
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
-_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What reading may end with: SQLite's complaints, also those that quote bytes which are no text."""
+_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError, MemoryError)
+"""What reading may end with: SQLite's complaints, also those that quote bytes which are no text, and a
+damaged row that asks for more memory than any file could fill."""
 
 Row = tuple[Any, ...]
 
@@ -316,6 +317,8 @@ def _quoted(name: str) -> str:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "asks for more memory than there is"
     return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from amparo.model import Account, Attachment, Content, Id, Link, Mark, Thread
 from amparo.review.desk import Desk, found, now
+from amparo.review.words import part
 
 router = APIRouter()
 
@@ -127,4 +128,4 @@ def end_page(link: Link, name: str) -> str:
     kinds = ENDS.get(link.form)
     if kinds is None:
         return ""
-    return PAGE[kinds[name == "target"]] + (link.target if name == "target" else link.source)
+    return PAGE[kinds[name == "target"]] + part(link.target if name == "target" else link.source)

@@ -13,6 +13,7 @@ from amparo.review.desk import Desk, found
 from amparo.review.history import told
 from amparo.review.links import end_page
 from amparo.review.reads import Entry
+from amparo.review.words import part
 
 router = APIRouter()
 
@@ -150,7 +151,7 @@ def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
     value = getattr(this, name)
     directory, target, said = desk.directory(), "", ""
     if isinstance(value, str) and value and name in POINTS_AT:
-        target = POINTS_AT[name] + value
+        target = POINTS_AT[name] + part(value)
         exhibit = directory.exhibits.get(value)
         known = directory.person(value) or directory.group(value)
         said = known.label if known is not None else exhibit.number if exhibit is not None else ""
@@ -159,7 +160,8 @@ def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
         joined = directory.person(value) or directory.group(value)
         said = joined.label if joined is not None else ""
     if isinstance(this, Version) and name in ("source", "subject"):
-        target = f"/record/{this.source_kind if name == 'source' else this.of}/{value}"
+        of = this.source_kind if name == "source" else this.of
+        target = f"/record/{part(of)}/{part(value)}"
     if name == "exhibits":
         value = [directory.exhibits[e].number if e in directory.exhibits else e for e in value]
     if isinstance(value, bool):

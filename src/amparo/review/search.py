@@ -23,6 +23,7 @@ from amparo.model import (
 from amparo.review.desk import Desk
 from amparo.review.history import before
 from amparo.review.listing import whole
+from amparo.review.words import part
 from amparo.store.search import Hit
 
 router = APIRouter()
@@ -78,11 +79,11 @@ def line(
     target = f"/record/{hit.kind}/{hit.id}"
     if isinstance(record, Account | AccountName):
         account = account or record.id
-        target = f"/account/{account}"
+        target = f"/account/{part(account)}"
     elif isinstance(record, ThreadInfo):
-        target = f"/thread/{record.thread}"
+        target = f"/thread/{part(record.thread)}"
     elif isinstance(record, File | Attachment) and record.content:
-        target = f"/content/{record.content}"
+        target = f"/content/{part(record.content)}"
     return {
         "kind": hit.kind,
         "id": hit.id,

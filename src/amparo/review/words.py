@@ -11,6 +11,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment
 from markupsafe import Markup, escape
@@ -167,6 +168,11 @@ def hexhead(data: bytes | str) -> str:
     return data[:48].hex(" ", 4) + (f" … {len(data)} bytes" if len(data) > 48 else "")
 
 
+def part(value: object) -> str:
+    """A value as one part of an address. An id in a record may be anything a cell could write."""
+    return quote(str(value), safe="")
+
+
 def install(environment: Environment) -> None:
     """Makes the words of this module filters of the templates."""
     for name, function in {
@@ -182,6 +188,7 @@ def install(environment: Environment) -> None:
         "hexhead": hexhead,
         "strength": strength,
         "method": method,
+        "part": part,
         "clock": clock,
     }.items():
         environment.filters[name] = function
