@@ -58,8 +58,8 @@ def content_box(pixels: Pixels) -> Box | None:
         if found is None:
             return None
         left, right = found
-        if (left, top, right, bottom) == (0, 0, width, height):
-            return None  # nothing was cut, so nothing more will be
+        if (left, right) == (0, width):
+            break  # with no column cut, the rows would come out the same
     across, down = (right - left) / width, (bottom - top) / height
     if min(across, down) < LEAST or min(across, down) >= NOTHING_CUT:
         return None
