@@ -269,18 +269,23 @@ def test_a_case_sees_what_lies_inside(tmp_path: Path, capsys: pytest.CaptureFixt
     exhibit = tmp_path / "phone.zip"
     with zipfile.ZipFile(exhibit, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("DCIM/photo.jpg", photo)
+        file.writestr("copies/photo.jpg", photo)
         file.writestr("cache/imgcache.0", blob_cache())
         file.writestr("swap.bin", noise + planted.picture("JPEG", 50) + noise)
     case = case_with(tmp_path, exhibit)
     files = {f.path: f for f in case.store.each(File)}
+    (inside,) = (path for path in files if "#preview/" in path)
     want = {
-        "DCIM/photo.jpg#preview/68.jpg": SMALL[2],
+        inside: SMALL[2],
         f"swap.bin#carved/{len(noise):010d}.jpg": planted.picture("JPEG", 50),
     }
     for path, data in want.items():
         content = case.store.get(Content, files[path].content)
         assert content is not None and content.sha256 == planted.sha256(data)
         assert list(case.store.each(Media, content=content.id)), "its pixels were looked at"
+    assert sum("#preview/" in path for path in files) == 1, (
+        "copies of a photograph are not read again"
+    )
     assert sum("imgcache.0#thumb/" in path for path in files) == 4
     capsys.readouterr()
     assert main(["verify", str(tmp_path / "case.amparo")]) == 0

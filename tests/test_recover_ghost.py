@@ -158,7 +158,7 @@ def test_a_message_known_from_its_words_only_has_no_direction(tmp_path: Path) ->
 def test_what_is_left_of_a_message_makes_it_known(
     phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
 ) -> None:
-    path, db, rows = phone
+    path, db, _rows = phone
     db.executescript("""DROP TRIGGER message_bd_for_message_media_trigger;
         CREATE TABLE receipt (_id INTEGER PRIMARY KEY, message_row_id INTEGER, receipt_timestamp INTEGER);
         INSERT INTO receipt VALUES (1, 30, 5), (2, 31, 5);

@@ -79,6 +79,8 @@ class Spec:
     """Time limit per file."""
     forms: tuple[str, ...] = field(default=())
     """Exhibit forms an opener lists."""
+    once: bool = False
+    """One occurrence of each content is enough; otherwise every file with it is read."""
     beside: bool = False
     """Whether its first argument is the parsers that fit the same file."""
 
@@ -155,14 +157,15 @@ def carver(
     mimes: tuple[str, ...] = (),
     forms: tuple[str, ...] = (),
     seconds: float = 60.0,
+    once: bool = False,
 ) -> Callable[[_F], _F]:
     """Brings up files inside files (``mimes``) or in what no file has of an exhibit (``forms``).
 
-    Yields File and Content records, whose locators :mod:`amparo.recover.readers` can read.
+    ``once``: from one occurrence of each content, not from every copy of it. Yields File and Content records, whose locators :mod:`amparo.recover.readers` can read.
     """
     makes = (File, Content)
     return _decorate(
-        "recover", name, version, mimes=mimes, forms=forms, makes=makes, seconds=seconds
+        "recover", name, version, mimes=mimes, forms=forms, makes=makes, seconds=seconds, once=once
     )
 
 

@@ -6,7 +6,7 @@ a second run over a finished case asks a handful of questions and is done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from itertools import islice
@@ -19,6 +19,7 @@ from amparo.model import (
     Content,
     Exhibit,
     File,
+    Id,
     KnownSet,
     Preview,
     Problem,
@@ -211,13 +212,23 @@ class Plan:
         for batch in chunks(self._candidates(spec), 500):
             contents = {c.id: c for c in batch}
             where = {"content": list(contents), "entry": "file"}
+            first = self._first(where) if spec.once else {}
             for file in self._store.undone(File, spec.id, spec.version, where):
                 content = contents[file.content]
+                if spec.once and first[content.id] != file.id:
+                    continue
                 names = self._names(content) if spec.tables or spec.beside else frozenset()
                 if spec.fits(content.mime, file.path, names):
                     task = beside(spec, content, file, names) if spec.beside else spec
                     job = self._exhibits.file_job(task, file, content)
                     yield Task(spec, job, file.exhibit, file.path, content.size)
+
+    def _first(self, where: Mapping[str, object]) -> dict[Id, Id]:
+        """One file of each content, the same in every run."""
+        first: dict[Id, Id] = {}
+        for file, content in self._store.columns(File, "id", "content", **where):
+            first.setdefault(content, file)
+        return first
 
     def _candidates(self, spec: Spec) -> Iterator[Content]:
         for mime in (SQLITE,) if spec.tables else spec.mimes:

@@ -103,7 +103,7 @@ def free(source: Source, found: Found) -> Iterator[Told]:
     yield from map(Warn, tally.lines())
 
 
-@carver("preview", version=3, mimes=("image/jpeg", "image/heic", "image/heif"))
+@carver("preview", version=3, mimes=("image/jpeg", "image/heic", "image/heif"), once=True)
 def previews(source: Source, found: Found) -> Iterator[Told]:
     """The small picture inside a photograph, which may show what was cut off, and the film behind it."""
     if _too_deep(found):
