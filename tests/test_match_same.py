@@ -154,7 +154,7 @@ def test_forms_with_other_words_are_never_verified() -> None:
         page(len(out)).save(file, "JPEG")
         out[name] = file.getvalue()
     candidate = Candidate("tier2", "a", WHOLE, 0, "b", WHOLE, 40)
-    (judged,) = judge(Rows(), [candidate], out.get)
+    (judged,) = judge([candidate], out.get, {})
     assert judged.fit is not None and "page or screen" in judged.why_not
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from amparo.match import near
-from amparo.match.find import by_hash, near_contents
+from amparo.match.find import alike, by_hash, by_pdq
 from amparo.match.stacks import stack, stacks
 from amparo.model import Content, Fingerprint, Media, Record, StackMember
 from test_match_known import Rows, content
@@ -201,11 +201,20 @@ def test_finding_by_picture_and_by_hash() -> None:
     )
     pdq8 = base + b"".join(forms)
     ids = {n: content(n).id for n in ("same", "turned", "far")}
-    assert near_contents(rows, pdq8, 31) == [(ids["turned"], 1, True), (ids["same"], 3, False)]
-    assert near_contents(rows, pdq8, 52)[2] == (ids["far"], 40, False)
-    for bad in ((pdq8[:-1], 31), (pdq8, -1), (pdq8, 257)):
-        with pytest.raises(ValueError):
-            near_contents(rows, *bad)
+    prints = [Fingerprint(content="", algorithm="pdq8", value=pdq8, quality=90)]
+    got = alike(rows, prints, None, 1, lambda id: None)
+    assert [(a.content, a.method, a.distance, a.turned) for a in got] == [
+        (ids["turned"], "pdq", 1, True),
+        (ids["same"], "pdq", 3, False),
+        (ids["far"], "tier2", 40, False),
+    ]
+    assert [a.verified for a in got] == [True, True, False]
+    assert "check" in " ".join(got[2].reasons) and got[0].log10_lr > got[2].log10_lr
+    flat = [Fingerprint(content="", algorithm="pdq8", value=pdq8, quality=49)]
+    assert alike(rows, flat, None, 1, lambda id: None) == []
+    listed = by_pdq(rows, base.hex().upper())
+    assert [(a.content, a.distance) for a in listed] == [(ids["same"], 3), (ids["far"], 40)]
+    assert by_pdq(rows, "0" * 32) == []
     c: Content = content("same")
     assert (
         by_hash(rows, c.md5.upper()) == by_hash(rows, c.sha1) == by_hash(rows, c.sha256) == [c.id]

@@ -10,32 +10,58 @@ from amparo.cli.find_films import find_film, still_lines, stills
 from amparo.cli.say import DONE, Refused, answer, safe
 
 if TYPE_CHECKING:
+    from amparo.match.find import Alike
     from amparo.store import Case, Hit
+
+SAID = {
+    "exact": "the same file",
+    "pdq": "looks the same",
+    "tier2": "the same, verified",
+    "box": "within a frame or screen, verified",
+    "crop": "a part, verified",
+}
 
 
 def find(args: argparse.Namespace) -> int:
-    """Find content by picture or hash, text, or an account."""
-    with opened(args.case) as case:
-        if args.text is not None:
-            return _text(case, args, args.text, ())
-        if args.account is not None:
-            return _text(case, args, args.account, ("account", "account_name"))
-        if args.video is not None or args.audio is not None:
-            return find_film(case, args)
-        hits, films = (
-            (_by_hash(case, args.hash), []) if args.hash is not None else _by_image(case, args)
-        )
-        rows = [_where(case, *hit) for hit in hits[: args.limit]]
-        lines = [line for row in rows for line in _lines(row)]
-        lines += [line for row in films[: args.limit] for line in still_lines(row)]
-        found: dict[str, object] = {"found": rows, "total": len(hits)}
-        if args.image is not None:
-            found["films"] = films[: args.limit]
-        answer(args.json, found, lines or ["Nothing found."])
+    """Find content by picture, film, sound or hash, text, or an account, in one case or several."""
+    answers = []
+    for path in args.case:
+        with opened(path) as case:
+            answers.append((path, *_in_case(case, args)))
+    if len(answers) == 1:
+        _, data, lines = answers[0]
+        answer(args.json, data, lines or ["Nothing found."])
         return DONE
+    said = []
+    for path, _, lines in answers:
+        said += [f"In {safe(str(path))}:", *(lines or ["Nothing found."])]
+    answer(args.json, {"cases": [{"case": str(path), **data} for path, data, _ in answers]}, said)
+    return DONE
 
 
-def _text(case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...]) -> int:
+def _in_case(case: Case, args: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    """What one case holds, as data and as lines."""
+    if args.text is not None:
+        return _text(case, args, args.text, ())
+    if args.account is not None:
+        return _text(case, args, args.account, ("account", "account_name"))
+    if args.video is not None or args.audio is not None:
+        return find_film(case, args)
+    hits, films = (
+        (_by_hash(case, args.hash), []) if args.hash is not None else _by_image(case, args)
+    )
+    rows = [_where(case, hit) for hit in hits[: args.limit]]
+    lines = [line for row in rows for line in _lines(row)]
+    lines += [line for row in films[: args.limit] for line in still_lines(row)]
+    found: dict[str, object] = {"found": rows, "total": len(hits)}
+    if args.image is not None:
+        found["films"] = films[: args.limit]
+    return found, lines
+
+
+def _text(
+    case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...]
+) -> tuple[dict[str, object], list[str]]:
     from amparo.store import Hit
 
     hits, after = list[Hit](), 0
@@ -54,8 +80,7 @@ def _text(case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...
             state = f" ({row['state']})" if row.get("state", "live") != "live" else ""
             lines.append(f"    {safe(str(row['exhibit']))}: {safe(str(row['path']))}{at}{state}")
         lines += _said(row)
-    answer(args.json, {"found": rows}, lines or ["Nothing found."])
-    return DONE
+    return {"found": rows}, lines
 
 
 def _wordings(case: Case, hit: Hit) -> dict[str, object]:
@@ -110,25 +135,32 @@ def _place(case: Case, hit: Hit) -> dict[str, object]:
     return {}
 
 
-def _by_hash(case: Case, digest: str) -> list[tuple[str, int, bool]]:
-    from amparo.match.find import by_hash
+def _by_hash(case: Case, digest: str) -> list[Alike]:
+    from amparo.match.find import by_hash, by_pdq
 
     try:
-        return [(content, 0, False) for content in by_hash(case.store, digest)]
+        exact = by_hash(case.store, digest)
     except ValueError as error:
         raise Refused(str(error)) from error
+    return [_exact(content) for content in exact] + by_pdq(case.store, digest)
 
 
-def _by_image(
-    case: Case, args: argparse.Namespace
-) -> tuple[list[tuple[str, int, bool]], list[dict[str, object]]]:
+def _exact(content: str) -> Alike:
+    from amparo.match.find import Alike
+
+    return Alike(content, "exact", 0, False, True, 6.0, ("the same bytes",))
+
+
+def _by_image(case: Case, args: argparse.Namespace) -> tuple[list[Alike], list[dict[str, object]]]:
     """Contents like the picture, and films that show it."""
     import hashlib
 
     from amparo.kit.plugin import discover
-    from amparo.match.find import by_hash, near_contents
+    from amparo.kit.thumb import encode
+    from amparo.match.find import alike, by_hash
     from amparo.match.stacks import FLOOR
-    from amparo.model import Fingerprint
+    from amparo.model import Fingerprint, Media
+    from amparo.run.local import thumb_of
     from amparo.run.picture import look_at
 
     if args.image.exists() and not args.image.is_file():
@@ -138,28 +170,32 @@ def _by_image(
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise Refused(f"{args.image}: {error.strerror}") from error
-    exact = [(content, 0, False) for content in by_hash(case.store, sha256)]
     spec = next(s for s in discover() if s.id == "fingerprint/image")
     outcome = look_at(case, args.image, spec)
     if outcome.error:
         raise Refused(f"{args.image}: {outcome.error}")
-    near: list[tuple[str, int, bool]] = []
-    films: list[dict[str, object]] = []
-    for record in outcome.records():
-        if isinstance(record, Fingerprint) and record.algorithm == "pdq8":
-            near = near_contents(case.store, record.value, 31)
-            films = stills(case, record.value) if record.quality >= FLOOR else []
-    seen = {content for content, _, _ in exact}
-    return exact + [hit for hit in near if hit[0] not in seen], films
+    records = list(outcome.records())
+    prints = [r for r in records if isinstance(r, Fingerprint)]
+    orientation = next((r.orientation for r in records if isinstance(r, Media)), 1)
+    seen = encode(outcome.thumbs[0]) if outcome.thumbs else None
+    exact = by_hash(case.store, sha256)
+    near = alike(case.store, prints, seen, orientation, lambda id: thumb_of(case, id))
+    films = [
+        film
+        for r in prints
+        if r.algorithm == "pdq8" and r.quality >= FLOOR
+        for film in stills(case, r.value)
+    ]
+    return [_exact(c) for c in exact] + [hit for hit in near if hit.content not in exact], films
 
 
-def _where(case: Case, content_id: str, distance: int, turned: bool) -> dict[str, object]:
+def _where(case: Case, hit: Alike) -> dict[str, object]:
     from amparo.model import Content, Exhibit, File, Posting
 
-    content = case.store.get(Content, content_id)
+    content = case.store.get(Content, hit.content)
     assert content is not None
     files = []
-    for file in case.store.each(File, content=content_id):
+    for file in case.store.each(File, content=hit.content):
         exhibit = case.store.get(Exhibit, file.exhibit)
         files.append(
             {
@@ -171,22 +207,32 @@ def _where(case: Case, content_id: str, distance: int, turned: bool) -> dict[str
             }
         )
     return {
-        "content": content_id,
+        "content": hit.content,
         "sha256": content.sha256,
         "mime": content.mime,
-        "distance": distance,
-        "turned": turned,
+        "method": hit.method,
+        "distance": hit.distance,
+        "turned": hit.turned,
+        "verified": hit.verified,
+        "log10_lr": round(hit.log10_lr, 2),
+        "reasons": list(hit.reasons),
         "files": files,
-        "postings": sum(1 for _ in case.store.each(Posting, content=content_id)),
+        "postings": sum(1 for _ in case.store.each(Posting, content=hit.content)),
     }
 
 
 def _lines(row: dict[str, object]) -> list[str]:
     files = row["files"]
     assert isinstance(files, list)
-    how = f"distance {row['distance']}" + (", turned" if row["turned"] else "")
+    reasons = row["reasons"]
+    assert isinstance(reasons, list)
+    how = SAID[str(row["method"])] if row["verified"] else "likely the same, check"
+    how += "" if row["method"] == "exact" else f", distance {row['distance']}"
+    how += ", turned" if row["turned"] else ""
     head = f"{row['sha256']}  {row['mime']}  {how}  {row['postings']} postings"
-    return [head, *(f"    {safe(f['exhibit'])}: {safe(f['path'])} ({_state(f)})" for f in files)]
+    why = [] if row["method"] == "exact" else [f"    why: {reason}" for reason in reasons]
+    files = [f"    {safe(f['exhibit'])}: {safe(f['path'])} ({_state(f)})" for f in files]
+    return [head, *files, *why]
 
 
 def _state(file: dict[str, object]) -> str:

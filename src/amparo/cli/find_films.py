@@ -7,14 +7,14 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amparo.cli.say import DONE, Refused, answer, safe
+from amparo.cli.say import Refused, safe
 
 if TYPE_CHECKING:
     from amparo.model import ClipMatch, Record
     from amparo.store import Case
 
 
-def find_film(case: Case, args: argparse.Namespace) -> int:
+def find_film(case: Case, args: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
     """Answers ``--video`` and ``--audio``: exact copies, then where it runs or is heard."""
     from amparo.match.clips import film_in_films
     from amparo.match.find import by_hash
@@ -35,9 +35,8 @@ def find_film(case: Case, args: argparse.Namespace) -> int:
         matches += sound_in_films(case.store, sound.value, sound.sounding)
     rows = [_row(case, m) for m in matches if m.other not in exact]
     rows = [{**_where(case, content), "form": "exact"} for content in exact] + rows
-    lines = [line for row in rows[: args.limit] for line in _lines(row)] or ["Nothing found."]
-    answer(args.json, {"found": rows[: args.limit], "total": len(rows)}, lines)
-    return DONE
+    lines = [line for row in rows[: args.limit] for line in _lines(row)]
+    return {"found": rows[: args.limit], "total": len(rows)}, lines
 
 
 def stills(case: Case, pdq8: bytes) -> list[dict[str, object]]:

@@ -36,7 +36,7 @@ HELP = {
     "verify": "check custody hashes and the chain of actions",
     "recover": "bring back erased rows of one SQLite database, without a case",
     "known": "known-hash sets: alert or ignore",
-    "find": "find content, text or an account in a case",
+    "find": "find content, text or an account in one case or several",
     "review": "the web desk, on this machine only",
     "score": "compare a replay case with its truth: recall and precision",
 }
@@ -149,12 +149,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--licence", default="", help="on what terms it may be used")
     p.add_argument("--expires", type=_day, help="last day on which it may be used, 2027-12-31")
 
-    p = verb("find")
+    p = verb("find", case=False)
+    p.add_argument("case", type=Path, nargs="+", metavar="CASE", help="case folders")
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--image", type=Path, help="a picture: copies, near ones, films showing it")
     what.add_argument("--video", type=Path, help="a film: copies, and films that share a stretch")
     what.add_argument("--audio", type=Path, help="a sound: copies, and where it is heard")
-    what.add_argument("--hash", help="MD5, SHA-1 or SHA-256 in hex")
+    what.add_argument("--hash", help="MD5, SHA-1, SHA-256 or PDQ in hex")
     what.add_argument("--text", help="words in messages, names, subjects, paths")
     what.add_argument("--account", help="a phone number, JID or part of one")
     p.add_argument("--limit", type=_positive, default=50)

@@ -9,8 +9,9 @@ never joined: at this size other words on the same form look the same.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from PIL import Image
@@ -38,6 +39,10 @@ COMPARED = 20_000
 PAGES = frozenset({"document", "screenshot", "drawing", "blank"})
 """Kinds of pictures that are not random in their coarse shapes: 31 bits is all that is allowed them."""
 
+_AT_ONCE = 512
+"""Pairs of small pictures held in memory."""
+
+Picture = Image.Image
 Thumbs = Callable[[Id], bytes | None]
 """The small picture of a content, as the host encoded it."""
 
@@ -87,7 +92,7 @@ def candidates(view: View, upright: dict[Id, bytes], standing: Standing) -> list
             crops += crop_parts(content, value)
         elif part := box_part(content, value):
             boxes.append(part)
-    stored = [Part(c, WHOLE, (upright[c],)) for c in centres if kinds.get(c) not in PAGES]
+    stored = [Part("pdq", c, WHOLE, (upright[c],)) for c in centres if kinds.get(c) not in PAGES]
     stored += [part for part in boxes if standing.centre[part.content] == part.content]
     whole = [c for c in centres if kinds.get(c) not in PAGES]
     found = [
@@ -113,28 +118,49 @@ def _prints(view: View) -> Iterator[tuple[Id, str, bytes, int]]:
             yield content, algorithm, value, quality
 
 
-def judge(view: View, found: list[Candidate], thumbs: Thumbs) -> list[Judged]:
-    """Each candidate laid over its centre, on all cores; the order stays."""
-    turned = {c: o for c, o in view.columns(Media, "content", "orientation") if o in _STORED}
+def judge(found: list[Candidate], thumbs: Thumbs, orientations: Mapping[Id, int]) -> list[Judged]:
+    """Each candidate laid over its centre, on all cores; the order stays.
 
-    def one(number: int) -> Judged:
-        candidate = found[number]
-        if number >= COMPARED:
-            return Judged(candidate, None, f"not compared in detail: beyond {COMPARED:,}")
-        first = _part(candidate.content, candidate.place, thumbs, turned)
-        second = _part(candidate.centre, candidate.centre_place, thumbs, turned)
-        if first is None or second is None:
-            return Judged(candidate, None, "not compared in detail: no small picture of one")
-        form = _FORMS[candidate.form]
-        fit = register(first.transpose(form) if form is not None else first, second)
-        if page_like(first) or page_like(second):
-            return Judged(candidate, fit, "a page or screen: other words may look the same")
-        return Judged(candidate, fit, "" if fit.same else "details do not agree")
+    ``orientations`` holds the EXIF orientation of contents that are not stored upright, as their
+    small pictures are.
+    """
+    out: list[Judged] = []
+    for begin in range(0, min(len(found), COMPARED), _AT_ONCE):
+        block = found[begin : begin + _AT_ONCE]
+        parts = [
+            (
+                _part(each.content, each.place, thumbs, orientations),
+                _part(each.centre, each.centre_place, thumbs, orientations),
+            )
+            for each in block
+        ]
+        pairs = [(each, *two) for each, two in zip(block, parts, strict=True)]
+        out += in_parallel(partial(_nth, pairs), len(pairs))
+    return out + [Judged(c, None, f"beyond the first {COMPARED:,}") for c in found[COMPARED:]]
 
-    return in_parallel(one, len(found))
+
+def orientations_of(view: View) -> dict[Id, int]:
+    """The EXIF orientation of contents that are not stored upright."""
+    return {c: o for c, o in view.columns(Media, "content", "orientation") if o in _STORED}
 
 
-def _part(content: Id, place: Place, thumbs: Thumbs, turned: dict[Id, int]) -> Image.Image | None:
+def _nth(pairs: list[tuple[Candidate, Picture | None, Picture | None]], number: int) -> Judged:
+    return _laid(*pairs[number])
+
+
+def _laid(candidate: Candidate, first: Picture | None, second: Picture | None) -> Judged:
+    if first is None or second is None:
+        return Judged(candidate, None, "not compared in detail: no small picture of one")
+    form = _FORMS[candidate.form]
+    fit = register(first.transpose(form) if form is not None else first, second)
+    if page_like(first) or page_like(second):
+        return Judged(candidate, fit, "a page or screen: other words may look the same")
+    return Judged(candidate, fit, "" if fit.same else "details do not agree")
+
+
+def _part(
+    content: Id, place: Place, thumbs: Thumbs, turned: Mapping[Id, int]
+) -> Image.Image | None:
     """A part of a small picture, its pixels in the order in which they are stored in the file."""
     data = thumbs(content)
     if data is None:
@@ -172,34 +198,39 @@ def _can_move(content: Id, moved: dict[Id, Joined], held: set[Id], standing: Sta
     return standing.size[content] == 1 and content not in moved and content not in held
 
 
-def link(judged: Judged, joined: dict[Id, Joined]) -> Link:
-    """The claim, its strength and reasons; called the same only where the details agree."""
+def strength_of(judged: Judged) -> float:
+    """What a match weighs, as log10 of the likelihood ratio."""
+    return strength(judged.candidate.method, judged.fit is not None and not judged.why_not)
+
+
+def reasons_for(judged: Judged) -> list[str]:
+    """Why two pictures are held to be the same, or may be, and how often that is wrong."""
     candidate, fit, why_not = judged
     rate = RATES[candidate.method]
-    verified = fit is not None and not why_not
     turned = ", turned" if candidate.form else ""
-    reasons = [f"{rate.said}: {candidate.distance} bits apart{turned}"]
+    out = [f"{rate.said}: {candidate.distance} bits apart{turned}"]
     if fit is not None:
-        reasons.append(str(fit))
-    reasons.append(
-        "verified: the same picture" if verified else f"likely the same, check: {why_not}"
-    )
-    for one, other in (
-        (candidate.content, candidate.centre),
-        (candidate.centre, candidate.content),
-    ):
-        if one in joined and joined[one].centre == other:
-            reasons.append("it stood alone and lies in the other's stack now")
-    reasons.append(f"known errors: {rate}")
-    if fit is not None:
-        reasons.append(f"known errors: {RATES['detail']}")
+        out.append(str(fit))
+    verified = fit is not None and not why_not
+    out.append("verified: the same picture" if verified else f"likely the same, check: {why_not}")
+    out.append(f"known errors: {rate}")
+    return out if fit is None else [*out, f"known errors: {RATES['detail']}"]
+
+
+def link(judged: Judged, joined: dict[Id, Joined]) -> Link:
+    """The claim, its strength and reasons; called the same only where the details agree."""
+    candidate = judged.candidate
+    ends = candidate.content, candidate.centre
+    reasons = reasons_for(judged)
+    if any(e in joined and joined[e].centre in ends for e in ends):
+        reasons.append("one of them stood alone and lies in the other's stack now")
     return Link(
         form="same_picture",
         source=candidate.content,
         target=candidate.centre,
         method=candidate.method,
         version=VERSION,
-        log10_lr=strength(candidate.method, verified),
+        log10_lr=strength_of(judged),
         reasons=tuple(reasons),
-        basis=(candidate.content, candidate.centre),
+        basis=ends,
     )

@@ -27,7 +27,7 @@ from amparo.kit.view import View
 from amparo.match.bands import Codes
 from amparo.match.near import FLOOR as FLOOR
 from amparo.match.near import RADIUS, NearIndex, codes_of
-from amparo.match.same import Standing, Thumbs, candidates, joins, judge, link
+from amparo.match.same import Standing, Thumbs, candidates, joins, judge, link, orientations_of
 from amparo.model import ContentKind, Fingerprint, Id, Link, Media, StackMember
 
 TURNS = 7
@@ -65,7 +65,7 @@ def stacks(view: View, thumbs: Thumbs) -> Iterator[StackMember | Link]:
         {content: m.stack for content, m in members.items()},
         {content: sizes[m.stack] for content, m in members.items()},
     )
-    judged = judge(view, candidates(view, upright, standing), thumbs)
+    judged = judge(candidates(view, upright, standing), thumbs, orientations_of(view))
     joined = joins(judged, standing)
     centres = {j.centre for j in joined.values()}
     for content, member in members.items():

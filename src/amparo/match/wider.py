@@ -32,6 +32,8 @@ Place = tuple[float, float, float, float]
 class Part(NamedTuple):
     """A part of a content, with the hashes of its turned forms or only the upright one."""
 
+    method: str
+    """``pdq`` for all of it, ``box``, or ``crop``."""
     content: Id
     place: Place
     codes: tuple[bytes, ...]
@@ -58,7 +60,7 @@ def box_part(content: Id, value: bytes) -> Part | None:
     if not (left < right and top < bottom):
         return None
     codes = tuple(value[i : i + 32] for i in range(0, FORMS * 32, 32))
-    return Part(content, (left, top, right, bottom), codes)
+    return Part("box", content, (left, top, right, bottom), codes)
 
 
 def crop_parts(content: Id, value: bytes) -> list[Part]:
@@ -67,7 +69,7 @@ def crop_parts(content: Id, value: bytes) -> list[Part]:
     for at in range(0, len(value) - len(value) % 40, 40):
         left, top, right, bottom = (n / 65535 for n in struct.unpack_from(">4H", value, at + 32))
         if left < right and top < bottom:
-            out.append(Part(content, (left, top, right, bottom), (value[at : at + 32],)))
+            out.append(Part("crop", content, (left, top, right, bottom), (value[at : at + 32],)))
     return out
 
 

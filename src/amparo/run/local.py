@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import signature
 from itertools import chain
 
 from amparo.kit.plugin import Spec, load
-from amparo.model import Record
+from amparo.model import Content, Id, Record
 from amparo.run.backups import open_backups
 from amparo.run.disks import open_again
 from amparo.run.guards import LazyGuard
@@ -125,11 +126,17 @@ def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
     show.say(f"  {spec.id}")
     revision, started = plan.revision(spec), now_ms()
     function = load(spec.function)
-    given = {"folder": case.derived, "thumbs": case.thumbs.get}
+    given = {"folder": case.derived, "thumbs": partial(thumb_of, case)}
     further = list(signature(function).parameters)[1:]
     records = function(case.store, *(given[name] for name in further))
     _settle(case, spec, started, 0, spec.makes, records, revision)
     return True
+
+
+def thumb_of(case: Case, content_id: Id) -> bytes | None:
+    """The encoded thumbnail of a content, or None."""
+    content = case.store.get(Content, content_id)
+    return case.thumbs.get(content.sha256) if content is not None else None
 
 
 def _settle(
