@@ -241,7 +241,9 @@ def _run(run: list[tuple[bytes, Where]]) -> Iterator[tuple[Iterator[Posting], Wh
 
 
 def _add_older(
-    texts: dict[int, _Text], segments: Iterator[tuple[Iterator[Posting], Where]], live: Collection[int]
+    texts: dict[int, _Text],
+    segments: Iterator[tuple[Iterator[Posting], Where]],
+    live: Collection[int],
 ) -> None:
     """Documents known from earlier states only: blocks of different times have to agree."""
     fresh: dict[int, _Text] = {}
@@ -308,7 +310,9 @@ def _line(words: dict[int, str]) -> str:
     return " ".join(out)
 
 
-def _base(recovery: Recovery, index: Index, live: Collection[int]) -> tuple[Table | None, int | None]:
+def _base(
+    recovery: Recovery, index: Index, live: Collection[int]
+) -> tuple[Table | None, int | None]:
     """The table and column that were indexed: named alike, numbered alike, saying the same."""
     survey = recovery.survey
     likely = [
