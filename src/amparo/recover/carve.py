@@ -180,12 +180,16 @@ class Carver:
         starts: set[int] = set()
         for pattern in self._target.pattern[:2]:
             for match in pattern.finditer(self._page, start + 4, end):
+                if not match.group(1).strip(b"\0"):
+                    continue  # nothing but NULL: bytes that were wiped, no row
                 starts.add(match.start(1) - 4)
                 if len(starts) > 4000:
                     break
         if self._target.bits > 30:
             for pattern in self._target.pattern[2:]:
                 for match in pattern.finditer(self._page, start + 4, end):
+                    if not match.group(1).strip(b"\0"):
+                        continue
                     starts.add(match.start(1) - 4)
                     if len(starts) > 4000:
                         break
