@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw
 
 from amparo.fingerprint.box import box_hash
 from amparo.fingerprint.pdq import dihedral
+from amparo.fingerprint.pixels import UPRIGHT
+from amparo.match.find import alike
 from amparo.match.rates import RATES, STRONGEST, strength
 from amparo.match.register import page_like, register
 from amparo.match.same import judge
@@ -100,6 +102,24 @@ def test_a_turned_screenshot_of_it_joins_too() -> None:
     members, _ = shown.found()
     shot = members[content("shot").id]
     assert shot.stack == content("photo").id and shot.turned
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 5, 2])
+def test_finding_by_a_screenshot_also_where_its_file_is_turned(orientation: int) -> None:
+    photo = scene(5)
+    shown = Shown(photo=photo, other=scene(6))
+    asked = Shown()
+    shot = screen(photo)
+    asked.add("asked", shot)
+    prints = [r for r in asked.records if isinstance(r, Fingerprint)]
+    upright = shot.transpose(UPRIGHT[orientation]) if orientation > 1 else shot
+    out = io.BytesIO()
+    upright.save(out, "JPEG")
+    view = Rows(*shown.records)
+    (found,) = alike(view, prints, out.getvalue(), orientation, shown.small.get)
+    assert (found.content, found.method, found.verified) == (content("photo").id, "box", True)
+    (found,) = alike(view, prints, None, orientation, shown.small.get)
+    assert not found.verified and "no small picture" in " ".join(found.reasons)
 
 
 def test_without_small_pictures_nothing_is_joined_only_suggested() -> None:

@@ -166,8 +166,9 @@ def _part(
     if data is None:
         return None
     small = Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")).convert("RGB")
-    if content in turned:
-        small = small.transpose(_STORED[turned[content]])
+    back = _STORED.get(turned.get(content, 1))
+    if back is not None:
+        small = small.transpose(back)
     left, top, right, bottom = place
     box = left * small.width, top * small.height, right * small.width, bottom * small.height
     if box[2] - box[0] < 8 or box[3] - box[1] < 8:

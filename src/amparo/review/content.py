@@ -55,6 +55,7 @@ def content(request: Request, id: Id) -> Response:
     postings = travel(desk, related)
     offset = whole(request, "offset")
     links = links_of(desk, ("attachment_content",), [id])
+    same = links_of(desk, ("same_picture",), [id])
     alike = links_of(desk, FORMS, [id])
     known = reads.among(KnownMatch, "content", related)
     return desk.show(
@@ -93,6 +94,8 @@ def content(request: Request, id: Id) -> Response:
             "coverage": len({e for p in postings for e in p.exhibits}),
             "links": described(desk, links[:LINKS]),
             "link_count": len(links),
+            "same": described(desk, same[:LINKS]),
+            "same_count": len(same),
             "alike": described(desk, alike[:LINKS]),
             "alike_count": len(alike),
             **film_of(desk, id),
