@@ -107,7 +107,7 @@ def photorec(disk: Path, free: bool) -> Score:
     from amparo.recover.photorec import command
 
     with tempfile.TemporaryDirectory() as made:
-        seconds, stopped = started(command(disk, Path(made), free), made)
+        seconds, stopped = started(command(disk, Path(made), free, fragments=True), made)
         files = written(Path(made))
     whole = [h for n, h in files if not n.startswith("b")]
     return scored(whole, len(files) - len(whole), seconds, stopped)

@@ -251,3 +251,21 @@ def test_beginnings_without_end_are_told() -> None:
     blob = b"\xff\xd8\xff\xe0\0\x10JFIF\0" * 100_000
     assert list(carve(io.BytesIO(blob), tally=tally)) == []
     assert tally.left_out > 50_000
+
+
+def test_a_second_piece_far_before_the_first() -> None:
+    """Farther away than every cluster is tried, but where a range of free space begins."""
+    photo = planted.picture("JPEG", 77, 640, 480)
+    half = len(photo) // 2 // CLUSTER * CLUSTER
+    far = 12 << 20
+    live = noise(5, CLUSTER)
+    tail = padded(photo[half:])
+    blob = live + tail + live + bytes(far) + live + photo[:half] + live + bytes(CLUSTER)
+    ranges, at = [], 0
+    for part in (live, tail, live, bytes(far), live, photo[:half], live, bytes(CLUSTER)):
+        if part is not live:
+            ranges.append((at, len(part)))
+        at += len(part)
+    (one,) = carve(io.BytesIO(blob), ranges, align=512, cluster=CLUSTER)
+    assert one.complete and one.method == "joined" and bytes_of(blob, one) == photo
+    assert one.segments[1][0] < one.segments[0][0]

@@ -53,13 +53,15 @@ def stamp() -> str:
     return f"{installed()} {about.st_size} {about.st_mtime_ns}"
 
 
-def command(image: Path, out: Path, free_only: bool = True) -> list[str]:
-    """What is run: all families above, over free space or the whole image, fragments included."""
+def command(image: Path, out: Path, free_only: bool = True, fragments: bool = False) -> list[str]:
+    """What is run: all families above, over free space or the whole image.
+
+    With ``fragments`` it also tries pieces together, which can take it hours on a small disk.
+    """
     families = ",".join(f"{name},enable" for name in FAMILIES)
     where = "freespace" if free_only else "wholespace"
-    orders = (
-        f"partition_none,options,paranoid_bf,fileopt,everything,disable,{families},{where},search"
-    )
+    how = "paranoid_bf" if fragments else "paranoid"
+    orders = f"partition_none,options,{how},fileopt,everything,disable,{families},{where},search"
     return [installed(), "/d", str(out / "r"), "/cmd", str(image), orders]
 
 
