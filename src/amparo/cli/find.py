@@ -170,11 +170,13 @@ def _by_image(case: Case, args: argparse.Namespace) -> tuple[list[Alike], list[d
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise Refused(f"{args.image}: {error.strerror}") from error
-    spec = next(s for s in discover() if s.id == "fingerprint/image")
-    outcome = look_at(case, args.image, spec)
+    specs = {s.id: s for s in discover()}
+    outcome = look_at(case, args.image, specs["fingerprint/image"])
     if outcome.error:
         raise Refused(f"{args.image}: {outcome.error}")
-    records = list(outcome.records())
+    # its parts too, whatever the case holds: what is looked for may be the larger picture
+    parts = look_at(case, args.image, specs["fingerprint/crops"])
+    records = [*outcome.records(), *parts.records()]
     prints = [r for r in records if isinstance(r, Fingerprint)]
     orientation = next((r.orientation for r in records if isinstance(r, Media)), 1)
     seen = encode(outcome.thumbs[0]) if outcome.thumbs else None

@@ -32,6 +32,7 @@ def stamp(case: Case) -> str:
         digest.update(f"{point.name} {point.value} {point.dist and point.dist.version}\n".encode())
     digest.update(secrets.stamp(case).encode())
     digest.update(photorec.stamp().encode() if case.config.photorec else b"")
+    digest.update(b"crops" if case.config.crops else b"")
     digest.update(" ".join(out_of_use(case.store.each(KnownSet))).encode())
     digest.update(case.store.revision(list(KINDS.values())).encode())
     return digest.hexdigest()

@@ -42,6 +42,8 @@ LOCKABLE = ("itunes", "ab", *IMAGES)
 """Forms of exhibits that a password may open later."""
 BESIDE = "recover/photorec"
 """The carver that is a separate program."""
+CROPS = "fingerprint/crops"
+"""Hashes of parts of pictures, made where a case asks for them."""
 BATCH, BATCH_BYTES = 64, 64 << 20
 """Files, and their bytes, that a cell takes before it is replaced by a fresh one; one file at the least."""
 
@@ -89,6 +91,8 @@ class Plan:
         everything = [*dated(discover()), *recovering(discover())]
         if not case.config.photorec:
             everything = [s for s in everything if s.id != BESIDE]
+        if not case.config.crops:
+            everything = [s for s in everything if s.id != CROPS]
         specs = [s for s in everything if not stage or s.stage == stage]
         if only:
             specs = [s for s in specs if only in (s.name, s.id)]

@@ -44,6 +44,8 @@ class CaseConfig:
     """Cells at a time; 0 for one a core."""
     photorec: bool = False
     """Whether PhotoRec, a separate program, also searches the free space of disks."""
+    crops: bool = False
+    """Whether parts of every picture are hashed too, so that what was cut out of one is found."""
 
 
 def read_config(path: Path, environment: Mapping[str, str] | None = None) -> CaseConfig:
