@@ -102,3 +102,15 @@ def test_find_says_the_other_wording(
     (row,) = json.loads(capsys.readouterr().out)["found"]
     assert (row["companion"], row["frame"], row["transaction"], row["state"]) == ("-wal", 3, 2, "superseded")  # fmt: skip
     assert [(v["place"], v["current"]) for v in row["versions"]] == [(1, False), (2, True)]
+
+
+def test_status_counts_what_is_gone_and_what_was_changed(
+    held: tuple[Path, str, dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["status", str(held[0]), "--json"])
+    told = json.loads(capsys.readouterr().out)["erased"]
+    assert told["gone"]["messages"] >= 2 and told["gone"]["dated"] == 0
+    assert (
+        told["gone"]["known_by"]["freelist"] == 1 and told["gone"]["known_by"]["quoted_reply"] == 1
+    )
+    assert told["changed"] >= 1

@@ -150,6 +150,8 @@ def _findings(found: dict[str, object]) -> list[str]:
         f"  {gone['missing']} row numbers missing from databases in {gone['gaps']} gaps; {back} message"
         f" rows and {gone['recovered_rows_of_no_parser']} others brought back, and"
         f" {gone['messages'].get('superseded', 0)} earlier versions",
+        f"  {gone['gone']['messages']} messages are gone from an exhibit and known all the same (of"
+        f" {gone['gone']['dated']} it is known when they went); of {gone['changed']} earlier wordings are known",
         f"  {f['problems']} things could not be read, or not wholly (amparo status)",
     ]
 

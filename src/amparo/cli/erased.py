@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
 def erased(store: Store) -> dict[str, Any]:
     """Each database with its state, what came back by which method and its gaps."""
-    from amparo.model import DatabaseState, Exhibit, File, Gap, Message, Orphan, RecoveredRow
+    from amparo.model import (
+        DatabaseState,
+        Erasure,
+        Exhibit,
+        File,
+        Gap,
+        Message,
+        Orphan,
+        RecoveredRow,
+        Version,
+    )
 
     exhibits = {e.id: e.number for e in store.each(Exhibit)}
     states = list(store.each(DatabaseState))
@@ -60,6 +70,11 @@ def erased(store: Store) -> dict[str, Any]:
             states, key=lambda s: (exhibits.get(s.at.exhibit, ""), paths.get(s.at.file, ""))
         )
     ]
+    known: Counter[str] = Counter()
+    gone = dated = 0
+    for methods, gone_from in store.columns(Erasure, "methods", "gone_from"):
+        known.update(methods)
+        gone, dated = gone + 1, dated + bool(gone_from)
     back: Counter[str] = Counter()
     for state in states:
         back.update(dict(map(_method, state.recovered)))
@@ -70,6 +85,8 @@ def erased(store: Store) -> dict[str, Any]:
         "lost_rows_with_something_left": len(orphans),
         "recovered": dict(back.most_common()),
         "recovered_rows_of_no_parser": sum(store.tally(RecoveredRow).values()),
+        "gone": {"messages": gone, "dated": dated, "known_by": dict(known.most_common())},
+        "changed": len({s for (s,) in store.columns(Version, "subject")}),
         "messages": {s: n for s, n in messages.items() if s != "live"},
     }
 
@@ -88,7 +105,19 @@ def lines(found: dict[str, Any]) -> list[str]:
         f" of {found['lost_rows_with_something_left']:,} lost rows something is left",
         f"  rows brought back: {back or 'none'}",
     ]
-    return [*out, f"  messages among them: {said}"] if said else out
+    if said:
+        out.append(f"  messages among them: {said}")
+    gone, ways = found["gone"], found["gone"]["known_by"]
+    if gone["messages"]:
+        known = ", ".join(f"{way.replace('_', ' ')} {n:,}" for way, n in ways.items())
+        out.append(
+            f"  messages that are gone: {gone['messages']:,}, when is known of {gone['dated']:,}; by {known}"
+        )
+    if found["changed"]:
+        out.append(
+            f"  messages and subjects of which earlier wordings are known: {found['changed']:,}"
+        )
+    return out
 
 
 def _method(text: str) -> tuple[str, int]:
