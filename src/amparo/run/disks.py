@@ -14,6 +14,7 @@ from amparo.kit.found import Found
 from amparo.model import Exhibit
 from amparo.run.exhibits import container, object_of, secret_reach, volume_keys, with_secrets
 from amparo.run.guards import LazyGuard
+from amparo.run.plan import BESIDE
 from amparo.run.secrets import secrets
 from amparo.sandbox.guard import Job
 from amparo.store import Case
@@ -63,7 +64,8 @@ def open_volumes(case: Case, exhibit: Exhibit, guard: LazyGuard) -> tuple[list[s
         file.write(opened)
     part.replace(target)
     if before not in (b"", opened):
-        case.store.retract(FREE_SPACE, exhibit.id)
+        for carver in (FREE_SPACE, BESIDE):
+            case.store.retract(carver, exhibit.id)
     return outcome.warnings, bool(said.get("locked"))
 
 
