@@ -60,16 +60,14 @@ def quiet() -> list[np.ndarray]:
 
 
 def test_silence_noise_and_hum_are_like_nothing() -> None:
-    """Each of them recoded in two ways: of different ones none is like another, of steady ones not even itself."""
+    """Each of them recoded in two ways: not even like itself, for nothing in it could be told from another."""
     case: list[Soundtrack] = []
     for n, samples in enumerate(quiet()):
         for codec, form in (("libmp3lame", "mp3"), ("aac", "adts")):
             things = looked(sound_file(samples, codec, form), f"{n}{form}")
             case += [t for t in things if isinstance(t, Soundtrack)]
     assert len(case) == 12
-    made = [r for r in sounds(MemoryView(case)) if isinstance(r, Link)]
-    # The same noise, recoded, is the same noise.
-    assert [sorted((r.source, r.target)) for r in made] == [["2adts", "2mp3"]]
+    assert list(sounds(MemoryView(case))) == []
 
 
 def test_a_song_after_silence_matches_in_the_song_only() -> None:

@@ -13,7 +13,7 @@ from amparo.kit.plugin import deriver
 from amparo.kit.times import clock
 from amparo.kit.view import View
 from amparo.match.bands import Codes
-from amparo.match.clips_table import Pair, Table, frames_of, shared, table_of
+from amparo.match.clips_table import WIDER, Pair, Table, frames_of, shared, table_of
 from amparo.match.near import RADIUS, NearIndex, codes_of, flat
 from amparo.match.stacks import FLOOR
 from amparo.model import ClipMatch, Film, FilmFrames, Fingerprint, Id, Link, Media, make_id
@@ -248,7 +248,7 @@ def film_in_films(view: View, frames: list[bytes]) -> list[ClipMatch]:
     table = frames_of(view)
     asked = table_of([("", value) for value in frames])
     together: dict[int, list[Pair]] = {}
-    for pair in shared(asked, table):
+    for pair in shared(asked, table, radius=WIDER):
         together.setdefault(pair.other, []).append(pair)
     found = [
         match_of("", table.films[other], pair)

@@ -92,10 +92,14 @@ def frames_of(view: View) -> Table:
     return table_of(view.columns(FilmFrames, "content", "value", form="shown"), lengths)
 
 
-def shared(queries: Table, stored: Table, one_way: bool = False) -> Iterator[Pair]:
+def shared(
+    queries: Table, stored: Table, one_way: bool = False, radius: int = RADIUS
+) -> Iterator[Pair]:
     """Every stretch of a film of ``queries`` that is in one of ``stored``.
 
     ``one_way``: both are one table, and of two films only the pair with the lesser row first is wanted.
+    ``radius``: how like two frames must be for their films to be compared at all; above RADIUS each frame
+    is compared with each, which is for a few films against many.
     """
     if not len(queries.film) or not len(stored.film):
         return
@@ -111,18 +115,18 @@ def shared(queries: Table, stored: Table, one_way: bool = False) -> Iterator[Pai
         number = int(np.searchsorted(hits, done + _HITS_AT_ONCE, side="right"))
         number = max(number, int(np.searchsorted(last, begin)) + 1)
         end = int(last[number - 1]) + 1
-        yield from _pairs(queries, stored, index, rows[begin:end], one_way)
+        yield from _pairs(queries, stored, index, rows[begin:end], one_way, radius)
         begin = end
 
 
 def _pairs(
-    queries: Table, stored: Table, index: NearIndex, rows: Ints, one_way: bool
+    queries: Table, stored: Table, index: NearIndex, rows: Ints, one_way: bool, radius: int
 ) -> Iterator[Pair]:
     starts = np.searchsorted(stored.film, np.arange(len(stored.films) + 1))
     own = np.searchsorted(queries.film, np.arange(len(queries.films) + 1))
     for mirrored in (False, True):
         codes = queries.mirror if mirrored else queries.code
-        found, row, distance = index.query(codes[rows], RADIUS)
+        found, row, distance = index.query(codes[rows], radius)
         asked = rows[found]
         film, other = queries.film[asked], stored.film[row]
         if one_way:
@@ -135,7 +139,8 @@ def _pairs(
         new = (np.diff(film, prepend=-1) != 0) | (np.diff(other, prepend=-1) != 0)
         for begin, end in pairwise([*np.flatnonzero(new).tolist(), len(asked)]):
             part = slice(begin, end)
-            shares = stretches(_hits(queries, stored, asked[part], row[part], distance[part]))
+            hits = _hits(queries, stored, asked[part], row[part], distance[part])
+            shares = stretches(hits.only(hits.distance <= RADIUS))
             least = LEAST if shares else LEAST_UNSURE
             a, b = int(film[begin]), int(other[begin])
             mine, theirs = slice(own[a], own[a + 1]), slice(starts[b], starts[b + 1])
