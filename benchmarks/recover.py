@@ -288,7 +288,7 @@ def main() -> None:
             theirs, wrong = judge_peer(variant, records)
             line += f"   sqlite-dissect {theirs:5} / {wrong} / {seconds:.1f} {ended}"
         print(line, flush=True)
-        if name.startswith("M"):
+        if name[0] in "MNO":
             by_method, wrong, missing = texts(variant, rows)
             union = set().union(*by_method.values())
             total = sum(1 for r in variant.deleted.values() if r[15] is not None)

@@ -11,6 +11,7 @@ indexes).
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -352,11 +353,98 @@ def _android(variant: Variant, work: Path, held: Held, gone: list[int], _: Write
     seize(db, work, variant.folder)
 
 
+def genuine(name: str) -> list[str]:
+    """The CREATE statements of a public database of a real phone; none where the test data is not here.
+
+    ``N``: 144 tables, 87 indexes and 100 triggers of 2022; ``O``: the tables of a dump of 2026. Triggers that
+    delete what belonged to a message stood on the old table of messages then; they stand on the new one here,
+    as in later versions.
+    """
+    beside = Path(__file__).parent.parent.parent / "shared" / "data"
+    data = Path(os.environ.get("AMPARO_TEST_DATA", beside)) / "whatsapp"
+    if name.startswith("O"):
+        dump = data / "whatsapp-android_2026-01" / "msgstore.sql"
+        text = dump.read_text("utf-8") if dump.is_file() else ""
+        return re.findall(r"^CREATE TABLE.*?\);$", text, re.S | re.M)
+    source = data / "encrypted-backups" / "msgstore.db"
+    if not source.is_file():
+        return []
+    db = sqlite3.connect(f"file:{source}?mode=ro&immutable=1", uri=True)
+    rows = db.execute("SELECT type, name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
+    db.close()
+    virtual = [n for _, n, sql in rows if sql.upper().startswith("CREATE VIRTUAL")]
+    order = {"table": 0, "index": 1, "trigger": 2, "view": 3}
+    out = []
+    for kind, label, sql in sorted(rows, key=lambda r: order[r[0]]):
+        shadow = any(label.startswith(f"{v}_") for v in virtual)
+        if label.startswith("sqlite_") or shadow or label == "messages_bd_for_message_trigger":
+            continue
+        if kind == "trigger" and "old._id" in sql:
+            sql = sql.replace("DELETE ON messages BEGIN", "DELETE ON message BEGIN")
+        out.append(sql)
+    return out
+
+
+def _put(db: sqlite3.Connection, table: str, **values: object) -> None:
+    """A row with these values, as far as the table has such columns; those it demands are 0."""
+    info = db.execute(f"PRAGMA table_info({table})").fetchall()
+    row = {n: 0 for _, n, _, must, default, key in info if must and default is None and not key}
+    row |= {n: v for n, v in values.items() if n in {i[1] for i in info}}
+    if row:
+        places = ",".join("?" * len(row))
+        db.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({places})", list(row.values()))
+
+
+def _genuine(variant: Variant, work: Path, held: Held, gone: list[int], _: Writer) -> None:
+    """As M, with the structure of a real phone's database: every table, index and trigger."""
+    db = connect(work, secure=1, vacuum=1, journal="WAL")
+    db.execute("BEGIN")
+    for statement in genuine(variant.name):
+        db.execute(statement)
+    for i in range(1, 101):
+        user = f"35840000{i:04}"
+        _put(db, "jid", user=user, server="s.whatsapp.net", raw_string=f"{user}@s.whatsapp.net")
+    for i in range(1, 41):
+        _put(db, "chat", jid_row_id=100 - i, subject=f"group {i}", created_timestamp=10**12 + i)
+    db.execute("COMMIT")
+    indexed = db.execute("SELECT 1 FROM sqlite_master WHERE name='message_ftsv2'").fetchone()
+    pick = random.Random("android")
+    for row in held:
+        number, text = row[0], row[15]
+        db.execute("BEGIN")
+        _put(db, "message", **dict(zip(COLUMNS, row, strict=True)))
+        more = {"message_row_id": number, "chat_row_id": row[1]}
+        if text is None:
+            path = f"Media/WhatsApp Images/IMG-{number}.jpg"
+            _put(db, "message_media", **more, file_path=path, file_size=1000, file_hash=row[3])
+        elif indexed:
+            values = (number, str(text).lower(), row[1], "1")
+            db.execute(
+                "INSERT INTO message_ftsv2(docid, content, fts_jid, fts_namespace) VALUES (?,?,?,?)",
+                values,
+            )
+        if indexed:
+            _put(db, "receipt_user", **more, receipt_user_jid_row_id=3, receipt_timestamp=row[11])
+        if pick.random() < 0.12 and isinstance(number, int) and number > 5:
+            old = held[number - 1 - pick.randint(1, 4)]
+            _put(
+                db, "message_quoted", message_row_id=number, chat_row_id=old[1],
+                parent_message_chat_row_id=row[1], from_me=old[2], sender_jid_row_id=old[4],
+                key_id=old[3], timestamp=old[11], message_type=old[14], text_data=old[15],
+            )  # fmt: skip
+        db.execute("COMMIT")
+    remove(db, gone, each=5)
+    if variant.name.endswith("2"):
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    seize(db, work, variant.folder)
+
+
 MAKERS: dict[str, Callable[..., None]] = {
     "A": _plain(), "B": _plain(), "C": _dropped, "D": _in_log, "E": _within_log, "F": _stale_log,
     "G1": _hot_journal, "G2": _zeroed_journal, "H": _vacuumed, "I": _plain(secure=1, journal="OFF"),
     "J": _plain(), "J2": _plain(), "K": _plain(vacuum=1), "K2": _plain(vacuum=1),
     "L": _written_over, "M": _android, "M2": _android,
+    **dict.fromkeys((n for n in ("N", "N2", "O", "O2") if genuine(n)), _genuine),
 }  # fmt: skip
 
 

@@ -64,12 +64,17 @@ class Carver:
         self._gap = 1
         self._effort, self._most = effort, _MOST_STEPS
 
-    def pieces(self, start: int, end: int, bounds: Sequence[int], closed: bool) -> list[Piece]:
+    def pieces(
+        self, start: int, end: int, bounds: Sequence[int], closed: bool, deep: bool = True
+    ) -> list[Piece]:
         """Records in ``[start, end)``, ascending, without overlap.
 
-        ``bounds`` are known starts of freed cells; ``closed`` says that the last one ends at ``end``.
+        ``bounds`` are known starts of freed cells; ``closed`` says that the last one ends at ``end``;
+        ``deep`` also looks for cells that have lost their head.
         """
         found = self._whole(start, end)
+        if not deep:
+            return found
         spans = [(p.start, p.end) for p in found]
         marks = sorted(b for b in bounds if start <= b < end)
         at = start

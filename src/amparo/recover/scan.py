@@ -62,6 +62,11 @@ def _schema(image: Image, area: Area) -> bool:
     return image.page == 1 or b"CREATE " in image.data[area.start : area.end]
 
 
+def _lived(target: Target) -> bool:
+    """Whether a table has, or is known to have had, rows: others are looked for as whole cells only."""
+    return bool(target.rows or target.table.dropped or target.named)
+
+
 def _alone(page: bytes, hit: Hit, end: int) -> bool:
     """Whether one row of a common pattern is believed: it ends where it must, and its length is stated."""
     stated = int.from_bytes(page[hit.start + 2 : hit.start + 4], "big") == hit.end - hit.start
@@ -223,6 +228,10 @@ class Scanner:
         def check(piece: Piece) -> bool:
             return self._hit(image, area, piece) is not None
 
+        def deep(target: Target) -> bool:
+            # A table's cells lose their heads in its own pages; elsewhere they lie as they were.
+            return target is own or (own is None and _lived(target))
+
         gaps = [(area.start, area.end)]
         found = False
         for target in self._targets(own, area.end - area.start):
@@ -231,7 +240,7 @@ class Scanner:
             for start, end in gaps:
                 bounds = area.bounds if target is own else ()
                 at = start
-                for piece in carver.pieces(start, end, bounds, closed=True):
+                for piece in carver.pieces(start, end, bounds, True, deep(target)):
                     if target is not own and piece.quality == FITTED and target.bits < 60:
                         continue
                     hit = self._hit(image, area, piece)
@@ -260,7 +269,7 @@ class Scanner:
                 self.left_out += area.end - area.start
                 return
             carver = Carver(image.data, self._form, target, check, self._effort)
-            pieces = carver.pieces(area.start, area.end, area.bounds, closed=True)
+            pieces = carver.pieces(area.start, area.end, area.bounds, True, _lived(target))
             hits = [h for p in pieces if (h := self._hit(image, area, p))]
             if not hits:
                 continue
