@@ -266,10 +266,12 @@ def small(into: Path, count: int) -> None:
 def command(*words: str) -> tuple[float, float, float, float]:
     """An amparo command in a process of its own: wall, processor seconds, peak MB of it and of the largest child."""
     program = (
-        "import json, resource as r, sys, time; from amparo.cli.main import main; t = time.perf_counter(); "
+        "import json, re, resource as r, sys, time; from amparo.cli.main import main; "
+        "t = time.perf_counter(); "
         "main(sys.argv[1:]); a, b = r.getrusage(r.RUSAGE_SELF), r.getrusage(r.RUSAGE_CHILDREN); "
         "print(json.dumps([time.perf_counter() - t, a.ru_utime + a.ru_stime + b.ru_utime + b.ru_stime, "
-        "a.ru_maxrss / 1024, b.ru_maxrss / 1024]), file=sys.stderr)"
+        "int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024, "
+        "b.ru_maxrss / 1024]), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
