@@ -42,6 +42,8 @@ class Wording:
 
     version: Version
     at: At | None
+    file: str
+    """Name of the file, where it is not the one that holds the latest wording: a backup."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,21 @@ def told(desk: Desk, id: Id) -> Changed | None:
     first = versions[0]
     records = sources(reads, versions)
     subject = reads.get(KINDS[first.of], first.subject)
+    places = {
+        id: at for id, row in records.items() if isinstance(at := getattr(row, "at", None), At)
+    }
+    here = getattr(getattr(subject, "at", None), "file", "")
+    files = reads.many(File, [at.file for at in places.values() if at.file != here])
+    names = {id: file.path.rpartition("/")[2] for id, file in files.items()}
     message = subject if isinstance(subject, Message) else None
     return Changed(
         first.subject,
         first.of,
-        [Wording(v, getattr(records.get(v.source), "at", None)) for v in versions],
+        [
+            Wording(v, at, names.get(at.file, "") if at else "")
+            for v in versions
+            for at in (places.get(v.source),)
+        ],
         desk.directory().person(message.sender) if message else None,
         message.sent if message else None,
         desk.directory().exhibits.get(first.exhibit),
