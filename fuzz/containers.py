@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import hashlib
 import io
 import itertools
 import json
+import lzma
 import struct
 import tarfile
 import zipfile
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterable
 
 import disks
 import encrypted
-from amparo.evidence import bitlocker, ewf, luks, readers, ufdr
+from amparo.evidence import bitlocker, ewf, luks, nested, readers, ufdr
 from amparo.evidence.archive import list_tar, list_zip
 from amparo.evidence.blocks import BLOCK, Raw, of_runs, source_of_runs
 from amparo.evidence.unpack import Limits
@@ -24,7 +26,7 @@ from amparo.evidence.unwrap import Limit, unwrap
 from amparo.kit.source import Source
 from amparo.model import Content, File, Record
 from fuzz import mutate
-from fuzz.cell import WHOLE, descriptor, heard, quiet
+from fuzz.cell import FILE, WHOLE, descriptor, heard, quiet
 from fuzz.target import target
 
 # As in the product, only smaller: a bomb is refused within the memory that a harness may take.
@@ -291,3 +293,30 @@ def luks_header(data: bytes) -> None:
     assert found.needs()
     luks.volume_key(read, found, b"a passphrase")
     luks.volume_key(read, found, b"00" * 64)
+
+
+nested.LIMITS = _LIMITS
+
+
+def _packed_files() -> list[bytes]:
+    text = b"a blue chair " * 30
+    return [
+        *_zips()[:4],
+        _tars()[0],
+        gzip.compress(text, mtime=0),
+        bz2.compress(text),
+        lzma.compress(text),
+    ]
+
+
+@target(_packed_files, longest=6144, allowed=(ValueError, zlib.error, lzma.LZMAError, OSError, EOFError),
+        words=(b"PK\1\2", b"PK\3\4", b"PK\5\6", b"BZh9", b"\x1f\x8b\x08", b"\xfd7zXZ\0"))  # fmt: skip
+def archives(data: bytes) -> None:
+    """An archive that lies among an exhibit's files, over the wire, and every member read again."""
+    records = heard(nested.archive(Source.of_bytes(data), FILE), FILE)
+    outer = {"reader": "amparo.evidence.readers:whole", "locator": "{}"}
+
+    def member(fds: list[int], locator: str) -> Source:
+        return nested.member(fds, json.dumps(outer | {"member": json.loads(locator)["member"]}))
+
+    _again(records, data, member)

@@ -62,12 +62,12 @@ def cells(data: bytes, longest: int, chance: Random, plain: Plain) -> bytes:
             if not str(name).startswith("sqlite_")
         ]
         for _ in range(chance.choice((1, 1, 2, 4, 8))):
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error, MemoryError):
                 _change(db, chance.choice(tables), chance)
         if chance.random() < 0.1:
             db.execute("VACUUM")
         out = db.serialize()
-    except (sqlite3.Error, IndexError, UnicodeError):
+    except (sqlite3.Error, IndexError, UnicodeError, MemoryError):
         return plain(data, longest)
     finally:
         db.close()

@@ -66,7 +66,17 @@ def target(
     return mark
 
 
-ROOMS = ("addresses", "backups", "chats", "containers", "files", "host", "lists", "rows")
+ROOMS = (
+    "addresses",
+    "backups",
+    "chats",
+    "containers",
+    "files",
+    "host",
+    "lists",
+    "pictures",
+    "rows",
+)
 """The modules of harnesses."""
 
 

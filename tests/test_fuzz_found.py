@@ -27,6 +27,8 @@ from amparo.evidence.unpack import Limits
 from amparo.kit.found import Found
 from amparo.kit.source import Source
 from amparo.kit.sqlite import Database
+from amparo.match.entries import Reading
+from amparo.match.rds import read_rds
 from amparo.model import Content, Exhibit, File, Problem, Record
 from amparo.recover.files import MEASURES, carve
 from amparo.recover.formats.extent import NotOne
@@ -394,3 +396,20 @@ def test_a_row_of_endless_length_is_damage_and_others_are_read(number: int) -> N
     read = [row[1] for row in database.rows("note", ("b",))]
     assert len(read) >= 2 and f"chair {number + 1}" not in read  # SQLite seeks through the lie, too
     assert any("more memory" in note for note in database.notes), database.notes
+
+
+def test_a_known_list_that_is_a_view_without_end_or_a_lying_row(tmp_path: Path) -> None:
+    """The host itself reads databases of known hashes."""
+    endless = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n FROM x) SELECT n AS md5 FROM x"
+    made = database_bytes("CREATE TABLE other (a);", f"CREATE VIEW FILE AS {endless};")
+    (tmp_path / "view.db").write_bytes(made)
+    with pytest.raises(ValueError, match="no RDSv3 database"):
+        list(read_rds(tmp_path / "view.db", Reading()))
+    rows = f"INSERT INTO FILE VALUES ('{'ab' * 16}');" * 5
+    data = bytearray(database_bytes(f"CREATE TABLE FILE (md5); {rows}", page_size=512))
+    root = next(at for at in range(512, len(data), 512) if data[at] == 13 and data[at + 4] == 5)
+    data[root + 100 : root + 112] = b"\xff" * 9 + b"\x03\x80+"
+    data[root + 12 : root + 14] = (100).to_bytes(2, "big")
+    (tmp_path / "row.db").write_bytes(data)
+    with pytest.raises(ValueError, match="cannot be read"):
+        list(read_rds(tmp_path / "row.db", Reading()))
