@@ -61,6 +61,15 @@ def test_recoded_letterboxed_and_mirrored(case: list[Record]) -> None:
     assert match.mirrored and is_middle(match)
 
 
+def test_edges_cut_off(case: list[Record]) -> None:
+    """Whole frames are like no whole frame any more; the middle of one is."""
+    for share in (0.94, 0.9):
+        down, across = round(144 * (1 - share) / 2), round(192 * (1 - share) / 2)
+        cut = film([f[down : 144 - down, across : 192 - across] for f in middle()])
+        made = clips(MemoryView(case + records(cut, "cut")))
+        assert {(r.source, r.target) for r in made if isinstance(r, Link)} == {("cut", "reel")}
+
+
 def test_another_speed(case: list[Record]) -> None:
     frames = middle()
     fast = film([frames[int(n * 1.25)] for n in range(int(len(frames) / 1.25))])

@@ -10,7 +10,7 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from amparo.fingerprint.pdq import SIDE, of_samples, pdq, taps
-from amparo.kit.frames import CUT, TRIMMED
+from amparo.kit.frames import CUT, INNER, TRIMMED
 
 STEP = 200
 """Milliseconds between frames looked at; key frames alone find nothing, encoders put them elsewhere."""
@@ -31,6 +31,9 @@ BLACK = 24
 """Lines whose brightest pixel (of 255) is darker are taken for a black bar."""
 LEAST_BAR, LEAST_LEFT = 0.02, 0.4
 """Shares of a side: narrower bars are no bars, and this much of a picture must be left between them."""
+INNERS, INNER_STEP = (0.94, 0.88), 1000
+"""Middle parts, by share of the sides, hashed in turn, and the milliseconds between: by one of them a film
+whose edges were cut off is found, when its whole frames are like no whole frame any more."""
 TILE = 256
 """Longer side of a picture on the contact sheet."""
 MOST_SIDE, SCREEN = 1024, 1.4
@@ -103,6 +106,13 @@ def bars(pixels: Pixels, black: int) -> Box | None:
     return top, bottom, left, right
 
 
+def inner(box: Box, share: float) -> Box:
+    """The middle of a part of a frame."""
+    top, bottom, left, right = box
+    down, across = round((bottom - top) * (1 - share) / 2), round((right - left) * (1 - share) / 2)
+    return top + down, bottom - down, left + across, right - across
+
+
 def distance(a: bytes, b: bytes) -> int:
     """Bits in which two hashes differ."""
     return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
@@ -120,6 +130,8 @@ class Frames:
         self._before: tuple[bytes, Samples] | None = None
         self._cut_at = -SHORTEST_SHOT
         self._moves: list[float] = []
+        self._inner_at = -INNER_STEP
+        self._inners = 0
         self._every = 1000
         self._tiles: list[tuple[int, bool, Pixels]] = []
         self.shown: list[tuple[int, int, int, bytes, bytes]] = []
@@ -164,28 +176,36 @@ class Frames:
         code, mirror, quality = of_samples(small)
         flags = CUT if self._cuts(code, small, time) else 0
         self.shots += flags
-        self._keep(time, quality, flags, code, mirror)
+        kept = self._keep(time, quality, flags, code, mirror)
         # Full range is 2 in AVColorRange; in all other films black is 16.
         black = BLACK if frame.color_range == 2 else 16 + BLACK * 219 // 255
         box = bars(luma, black)
         if box is not None:
             code, mirror, quality = of_samples(np.rot90(samples(luma, box), turns))
             self._keep(time, quality, flags | TRIMMED, code, mirror)
+        if kept and time - self._inner_at >= INNER_STEP:
+            share = INNERS[self._inners % len(INNERS)]
+            self._inners, self._inner_at = self._inners + 1, time
+            part = inner(box or (0, luma.shape[0], 0, luma.shape[1]), share)
+            code, mirror, quality = of_samples(np.rot90(samples(luma, part), turns))
+            self.shown.append((time, quality, INNER, code, mirror))
         last = self._tiles[-1][0] if self._tiles else -self._every
         if time - last >= self._every or flags & CUT:
             self._add_tile(frame, time, bool(flags & CUT))
 
-    def _keep(self, time: int, quality: int, flags: int, code: bytes, mirror: bytes) -> None:
+    def _keep(self, time: int, quality: int, flags: int, code: bytes, mirror: bytes) -> bool:
+        """Whether the frame is kept."""
         if quality < QUALITY:
-            return
+            return False
         trimmed = bool(flags & TRIMMED)
         at, before, still = self._kept.get(trimmed, (-STILL, b"", STILL))
         same = bool(before) and not flags & CUT and distance(before, code) <= SAME
         if same and time - at < still:
-            return
+            return False
         still = min(2 * still, LONGEST_STILL) if same else STILL
         self._kept[trimmed] = time, code, still
         self.shown.append((time, quality, flags, code, mirror))
+        return True
 
     def _cuts(self, code: bytes, small: Samples, time: int) -> bool:
         """Whether this frame begins a shot; the first one does."""

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CUT, TRIMMED = 1, 2
-"""Flags: the first frame of a shot; hashed without its black bars (a row of its own beside the whole)."""
+CUT, TRIMMED, INNER = 1, 2, 4
+"""Flags: the first frame of a shot; hashed without its black bars; hashed without its edges. The last two are
+rows of their own beside that of the whole frame."""
 
 SHOWN = np.dtype(
     [

@@ -17,6 +17,8 @@ LEAST_AT_SPEED = 4
 LOOSE = 300
 """Milliseconds by which a vote may miss the line: half a step of sampling in each film, and jitter."""
 SLOWEST, FASTEST = 0.75, 1.35
+LEAST_CHANGE, CLOSER = 0.03, 3.0
+"""A speed nearer to 1 is 1; and by how much mean PDQ distance another speed must be better."""
 FAR = 2000
 """Milliseconds two votes must lie apart to say something of the speed."""
 GAP = 20_000
@@ -91,14 +93,25 @@ def _few(found: list[Stretch]) -> list[Stretch]:
 
 
 def _best(hits: Hits) -> tuple[float, float]:
-    """Offset and speed that most different frames agree on; plain speed unless another explains far more."""
+    """Offset and speed that most different frames agree on; plain speed unless another is plainly better.
+
+    Better is what explains far more frames, or no fewer and by frames that are more alike: where a camera
+    moves slowly, frames a second apart are like each other too.
+    """
     offset, votes = _plain(hits)
-    if votes >= 0.8 * min(len(np.unique(hits.time)), len(np.unique(hits.other))):
-        return offset, 1.0
     guess = _at_speed(hits)
-    if guess is not None and guess[2] >= max(LEAST_AT_SPEED, 1.25 * votes + 1):
-        return guess[0], guess[1]
-    return offset, 1.0
+    if guess is None or guess[2] < LEAST_AT_SPEED or abs(guess[1] - 1) < LEAST_CHANGE:
+        return offset, 1.0
+    far_more = guess[2] >= 1.25 * votes + 1
+    closer = guess[2] >= votes and _unlike(hits, *guess[:2]) <= _unlike(hits, offset, 1.0) - CLOSER
+    return guess[:2] if far_more or closer else (offset, 1.0)
+
+
+def _unlike(hits: Hits, offset: float, speed: float) -> float:
+    """Mean distance of the frames that lie closest to a line."""
+    on = np.abs(hits.other - offset - speed * hits.time) <= LOOSE / 2
+    least = [int(hits.distance[on & (hits.time == t)].min()) for t in np.unique(hits.time[on])]
+    return float(np.mean(least)) if least else 256.0
 
 
 def _plain(hits: Hits) -> tuple[float, int]:

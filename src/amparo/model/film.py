@@ -50,7 +50,8 @@ class Film(Record):
 class FilmFrames(Record):
     """Visual hashes of a film's frames; long films have several parts.
 
-    ``shown``: frames every 0.2 s that differ from the one kept before, as a player shows them.
+    ``shown``: frames every 0.2 s that differ from the one kept before, as a player shows them;
+    and now and then the middle of one.
     ``vpdq``: one frame a second as stored, the features that vPDQ lists hold. Both are packed rows, laid out
     in :mod:`amparo.kit.frames`.
     """

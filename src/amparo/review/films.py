@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amparo.kit.frames import CUT, TRIMMED, unpacked
+from amparo.kit.frames import CUT, unpacked
 from amparo.model import ClipMatch, Content, Film, FilmFrames, Id, Soundtrack
 from amparo.review.desk import Desk
 
@@ -59,8 +59,5 @@ def cuts_of(desk: Desk, content: Id) -> list[int]:
     """Where the shots of a film begin, in milliseconds."""
     parts = sorted(desk.reads.rows(FilmFrames, content=content, form="shown"), key=lambda p: p.part)
     return [
-        int(row["time"])
-        for part in parts
-        for row in unpacked(part.value)
-        if row["flags"] & CUT and not row["flags"] & TRIMMED
+        int(row["time"]) for part in parts for row in unpacked(part.value) if row["flags"] == CUT
     ]
