@@ -6,7 +6,7 @@ from amparo.replay.chance import rng
 from amparo.replay.chatter import Chatter, link_to, words
 from amparo.replay.content import Content, Contents
 from amparo.replay.ledger import Ledger
-from amparo.replay.phone import unposted, write_originals
+from amparo.replay.originals import unposted, write_originals
 from amparo.replay.sink import Folder
 from amparo.replay.view import PhoneView
 from amparo.replay.world import SEIZED_MS, START_MS
