@@ -1,12 +1,15 @@
-"""Near search of PDQ codes: recall, speed and size, beside a flat scan and FAISS, in one run.
+"""Near search of PDQ codes: recall, speed and size, beside FAISS and the threatexchange index, in one run.
 
-    python benchmarks/near.py                    100,000 and 1,000,000 codes
-    python benchmarks/near.py --codes 10000000   ten million (about 2 GB of memory)
-    python benchmarks/near.py --faiss            FAISS too, installed in a temporary environment
+    python benchmarks/near.py                              100,000 and 1,000,000 codes
+    python benchmarks/near.py --codes 10000000             ten million (about 2 GB of memory)
+    python benchmarks/near.py --codes 10000000 --lean      without the self-join and threatexchange
+    python benchmarks/near.py --peers /tmp/peers           beside the peers, installed there by
+                                                           pip install --target /tmp/peers faiss-cpu threatexchange
 
 Codes are uniform random bits, as PDQ of photographs nearly is, three in ten of them copies of another
 with up to 40 bits changed. Each query is a stored code with exactly d bits changed, d = 0 to 31 in equal
-shares, so recall is known without a search; answers are also compared with the flat scan's.
+shares, so recall is known without a search; answers are also compared with the flat scan's. Times per
+query are processor time of one thread, ours and the peers', so a busy machine shifts both alike.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,35 +29,55 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from amparo.match import near
 from amparo.match.near import NearIndex, flat, pairs
 
 QUERIES = 20_000
 CHECKED = 64
 
-FAISS = """
+PEERS = """
 import json, sys, time
 import faiss, numpy as np
 faiss.omp_set_num_threads(1)
-codes, queries = (np.load(p) for p in sys.argv[1:3])
-out = {}
-for name, make, few in (
-    ("BinaryFlat", lambda: faiss.IndexBinaryFlat(256), 512),
-    ("BinaryMultiHash 16x16", lambda: faiss.IndexBinaryMultiHash(256, 16, 16), 4096),
-):
-    index = make()
-    if "Multi" in name:
-        index.nflip = 1
-    begin = time.perf_counter()
+codes, queries, truth = (np.load(p) for p in sys.argv[1:4])
+lean = sys.argv[4] == "lean"
+
+def say(name, built, asked, took, hit, held):
+    print(json.dumps([name, built, 1000 * took / asked, hit / asked, held]), flush=True)
+
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+def measure(name, index, few):
+    before, begin = held(), time.process_time()
     index.add(codes)
-    built = time.perf_counter() - begin
-    asked = queries[:few]
-    begin = time.perf_counter()
-    limits, distance, row = index.range_search(asked, 32)  # FAISS finds what lies below its radius
-    took = time.perf_counter() - begin
-    truth = np.load(sys.argv[3])[:few]
-    hit = sum(truth[q] in row[limits[q]:limits[q + 1]] for q in range(len(asked)))
-    out[name] = [built, len(asked) / took, hit / len(asked)]
-print(json.dumps(out))
+    built, grown = time.process_time() - begin, held() - before
+    begin = time.process_time()
+    limits, _, row = index.range_search(queries[:few], 32)  # FAISS finds what lies below its radius
+    took = time.process_time() - begin
+    hit = sum(truth[q] in row[limits[q]:limits[q + 1]] for q in range(few))
+    say(name, built, few, took, hit, grown / len(codes))
+
+measure("FAISS BinaryFlat", faiss.IndexBinaryFlat(256), 512)
+multi = faiss.IndexBinaryMultiHash(256, 16, 16)
+multi.nflip = 1
+measure("FAISS MultiHash 16x16", multi, 512)
+del multi
+if not lean:
+    try:
+        from threatexchange.signal_type.pdq.pdq_index import PDQIndex
+    except ImportError:
+        sys.exit()
+    before, begin = held(), time.process_time()
+    index = PDQIndex((code.tobytes().hex(), n) for n, code in enumerate(codes))
+    built, grown = time.process_time() - begin, held() - before
+    asked = [q.tobytes().hex() for q in queries[:256]]
+    begin = time.process_time()
+    got = [index.query(q) for q in asked]
+    took = time.process_time() - begin
+    hit = sum(any(m.metadata == truth[n] for m in got[n]) for n in range(len(asked)))
+    say("threatexchange PDQIndex", built, len(asked), took, hit, grown / len(codes))
 """
 
 
@@ -99,71 +121,90 @@ def recall(hits: Any, rows: Any) -> list[float]:
     return [float(found[planted == d].mean()) for d in range(32)]
 
 
-def measure(n: int, python: Path | None) -> None:
+def one_thread(index: NearIndex, queries: Any) -> float:
+    """Milliseconds of processor time per query, one after the other."""
+    kept = near.in_parallel
+    near.in_parallel = lambda do, times: [do(i) for i in range(times)]
+    try:
+        begin = time.process_time()
+        index.query(queries)
+        return 1000 * (time.process_time() - begin) / len(queries)
+    finally:
+        near.in_parallel = kept
+
+
+def measure(n: int, peers: Path | None, lean: bool) -> None:
     codes, queries, rows = made(n)
     print(f"\n{n:,} codes, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
+        begin = time.process_time()
         seconds, index = timed(lambda: NearIndex.build(codes, Path(folder) / "index"))
+        spent = time.process_time() - begin
         size = sum(f.stat().st_size for f in (Path(folder) / "index").iterdir())
-        print(f"  index on disk      built in {seconds:.2f} s, {size / n:.0f} bytes per code")
-        _, index = timed(lambda: NearIndex.open(Path(folder) / "index"))
-        single = [timed(lambda q=q: index.query(queries[q : q + 1]))[0] for q in range(20)]
+        print(f"  index on disk      built in {seconds:.2f} s ({spent:.2f} s of processor time)")
+        print(f"  bytes per code     {size / n:.0f}, the code itself included")
+        opening, index = timed(lambda: NearIndex.open(Path(folder) / "index"))
         index.query(queries[:CHECKED])
         few = min(QUERIES, n // 16 - 1)
+        alone = sorted(timed(lambda q=q: index.query(queries[q : q + 1]))[0] for q in range(50))
+        ours = one_thread(index, queries[:few])
         seconds, hits = timed(lambda: index.query(queries[:few]))
-        print(f"  query by query     {few / seconds:,.0f} queries/s", end=", ")
-        print(f"one alone {sorted(single)[10] * 1000:.1f} ms")
+        print(f"  opened in {opening * 1000:.1f} ms; one query alone {alone[25] * 1000:.2f} ms")
+        print(
+            f"  one thread         {ours:.3f} ms a query; all cores {few / seconds:,.0f} queries/s"
+        )
         each = recall(hits, rows[:few])
         print(f"  recall             {min(each):.4f} at the worst of the distances 0 to 31")
-        batch = np.concatenate([queries, codes[: n // 8]])
-        seconds, _ = timed(lambda: index.count(batch))
-        print(
-            f"  many at once       {len(batch) / seconds:,.0f} queries/s ({len(batch):,} counted)"
-        )
         seconds, want = timed(lambda: flat(queries[:CHECKED], codes))
         same = all(np.array_equal(a, b[hits[0] < CHECKED]) for a, b in zip(want, hits, strict=True))
-        print(f"  flat scan (numpy)  {CHECKED / seconds:,.0f} queries/s, answers equal: {same}")
-        seconds, found = timed(lambda: pairs(codes))
-        print(f"  self-join          {seconds:.2f} s, {len(found[0]):,} pairs")
-        if python:
-            compare(python, Path(folder), codes, queries, rows)
+        print(f"  flat scan (numpy)  {CHECKED / seconds:,.1f} queries/s, answers equal: {same}")
+        if not lean:
+            batch = np.concatenate([queries, codes[: n // 8]])
+            seconds, _ = timed(lambda: index.count(batch))
+            print(
+                f"  many at once       {len(batch) / seconds:,.0f} queries/s ({len(batch):,} counted)"
+            )
+            seconds, found = timed(lambda: pairs(codes))
+            print(f"  self-join          {seconds:.2f} s, {len(found[0]):,} pairs")
+        if peers:
+            compare(peers, Path(folder), (codes, queries, rows), ours, lean)
 
 
-def compare(python: Path, folder: Path, codes: Any, queries: Any, rows: Any) -> None:
-    """The same codes and queries through FAISS, one thread."""
+def compare(peers: Path, folder: Path, data: tuple[Any, Any, Any], ours: float, lean: bool) -> None:
+    """The same codes and queries through the peers, one thread."""
+    codes, queries, rows = data
     files = [folder / f"{name}.npy" for name in ("codes", "queries", "rows")]
     for file, array in zip(
         files, (codes.view(np.uint8), queries.view(np.uint8), rows), strict=True
     ):
         np.save(file, array)
     done = subprocess.run(
-        [python, "-c", FAISS, *files], check=True, stdout=subprocess.PIPE, timeout=3600
+        [sys.executable, "-c", PEERS, *files, "lean" if lean else "all"],
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=3600,
+        env={**os.environ, "PYTHONPATH": str(peers)},
     )
-    for name, (built, rate, share) in json.loads(done.stdout).items():
-        print(f"  FAISS {name}: built in {built:.2f} s, {rate:,.0f} queries/s, recall {share:.4f}")
-
-
-def faiss_python(folder: Path) -> Path | None:
-    """A Python with FAISS in an environment of its own; None where it cannot be installed."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    done = subprocess.run([python, "-m", "pip", "install", "-q", "faiss-cpu", "numpy"])
-    if done.returncode:
-        print("FAISS could not be installed; measured without it", file=sys.stderr)
-        return None
-    return python
+    for line in done.stdout.splitlines():
+        name, built, each, share, held = json.loads(line)
+        print(
+            f"  {name}: {each:.2f} ms a query ({each / ours:.0f} times ours), recall {share:.4f},",
+            end="",
+        )
+        print(f" {held:.0f} bytes per code, built in {built:.1f} s of processor time")
 
 
 def main() -> None:
     """Prints the figures for each number of codes."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--codes", type=int, action="append", help="how many (repeatable)")
-    options.add_argument("--faiss", action="store_true", help="compare with FAISS")
+    options.add_argument("--peers", type=Path, help="where faiss and threatexchange are installed")
+    options.add_argument("--lean", action="store_true", help="only what ends soon at any size")
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        python = faiss_python(Path(folder)) if given.faiss else None
-        for n in given.codes or [100_000, 1_000_000]:
-            measure(n, python)
+    for n in given.codes or [100_000, 1_000_000]:
+        measure(n, given.peers, given.lean)
 
 
 if __name__ == "__main__":
