@@ -26,7 +26,16 @@ from amparo.store import Case
 from conftest import Operation
 from hostile_case import SPEC
 
-HARMLESS = {"exhibit", "seal", "file", "content", "problem", "structure"}
+HARMLESS = {
+    "exhibit",
+    "seal",
+    "file",
+    "content",
+    "problem",
+    "structure",
+    "database_state",
+    "unseen",
+}
 """Kinds in which the exhibit with hostile files has rows that the clean one has not."""
 
 
