@@ -70,7 +70,11 @@ def test_the_page_of_a_thread_says_what_changed_and_what_is_gone(
     assert "<script>alert(1)" not in page and "quince orchard" in page
     assert page.index("quince orchard") < page.index("lanterns at eight"), "in order of time"
     assert "offset 4120, 80 bytes of its log, frame 3, transaction 2" in page
-    assert "erased words" in page and "freelist" in page and "a reply repeats it" in page
+    assert (
+        "erased words" in page
+        and "in a page that was set free" in page
+        and "a reply repeats it" in page
+    )
     answer = desk.get(f"/thread/{held[1]}", headers={"accept": "application/json"}).json()
     assert [w["version"]["text"] for w in answer["changed"][0]["wordings"]][
         1

@@ -79,7 +79,7 @@ def test_a_time_by_a_phones_own_clock_is_said_to_be_one(desk: TestClient, case: 
     page = page_of(desk, f"/content/{content}")
     assert page.count("by the phone's own clock") == 1
     assert "was first is not known" in page
-    assert page.count("among the earliest place") == 2 and "earliest observed place" not in page
+    assert page.count("among the earliest posting") == 2 and "earliest observed posting" not in page
 
 
 def test_what_rests_only_on_recovered_rows_says_so(desk: TestClient, case: Case) -> None:
@@ -103,7 +103,10 @@ def test_what_rests_only_on_recovered_rows_says_so(desk: TestClient, case: Case)
     assert page.count("recovered row freeblock, confidence 0.90") == 1
     assert "deleted freeblock, confidence 0.80" in page
     page = page_of(desk, f"/record/attachment/{rows[0].id}")
-    assert "State deleted Recovered by freeblock Confidence 0.80 of 1" in page
+    assert (
+        "State deleted Recovered by freeblock in freed bytes of a page in use Confidence 0.80 of 1"
+        in page
+    )
     assert "deleted freeblock, confidence 0.90" in page_of(desk, f"/record/posting/{erased.id}")
     assert "Confidence" not in page_of(desk, f"/record/attachment/{live.id}")
 

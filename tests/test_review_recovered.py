@@ -116,7 +116,7 @@ def test_databases_gaps_leftovers_and_rows(desk: Desk) -> None:
     assert (told["missing"], told["gap_count"], told["orphan_count"], told["row_count"]) == (
         13, 2, 1, 1
     )  # fmt: skip
-    assert [g["gap"]["missing"] for g in told["gaps"]] == [10, 3], "the largest first"
+    assert [g["gap"]["missing"] for g in told["gaps"]] == [3, 10], "those between dated rows first"
     assert "No number is missing" in desk.get("/recovered?at_file=elsewhere")
 
 

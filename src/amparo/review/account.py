@@ -22,7 +22,7 @@ from amparo.model import (
 from amparo.review.charts import activity_chart
 from amparo.review.desk import Desk, found
 from amparo.review.links import described, links_of
-from amparo.review.listing import whole
+from amparo.review.listing import alike, whole
 from amparo.review.steps import steps
 
 router = APIRouter()
@@ -74,7 +74,7 @@ def account(request: Request, id: Id) -> Response:
             ],
             "links": described(desk, links[:ROWS]),
             "link_count": len(links),
-            "leads": leads[:ROWS],
+            "invites": alike(leads[:ROWS], lambda row: (row.form, row.value)),
             "rhythm": activity_chart(reads.column(Message, "sent", "sender", person.handles)),
             "steps": steps(desk, postings[:ROWS]),
             "step_count": person.postings,

@@ -76,12 +76,17 @@ def sane(times: Iterable[int | None]) -> list[int]:
     return [t for t in times if t is not None and 1_230_768_000_000 <= t < 4_102_444_800_000]
 
 
-def tenure_chart(tenures: list[Tenure], directory: Directory, most: int) -> Chart | None:
-    """Who was a member when: one line a person, earliest first; None without a single date."""
+def tenure_chart(
+    tenures: list[Tenure], directory: Directory, most: int, last: int | None = None
+) -> Chart | None:
+    """Who was a member when: one line a person, earliest first; None without a single date.
+
+    ``last`` is when the group was last heard of: those present at seizure were members until then.
+    """
     known = sane([t.since for t in tenures] + [t.until for t in tenures])
     if not known:
         return None
-    start, end = min(known), max(known)
+    start, end = min(known), max(known + sane([last]))
     end = max(end, start + DAY)
     by_person: dict[Id, list[Tenure]] = {}
     for tenure in tenures:

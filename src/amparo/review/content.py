@@ -28,7 +28,7 @@ from amparo.model import (
 from amparo.review.desk import Desk
 from amparo.review.films import FORMS, film_of
 from amparo.review.links import described, links_of
-from amparo.review.listing import whole
+from amparo.review.listing import alike, whole
 from amparo.review.steps import earliest, steps, travel
 
 router = APIRouter()
@@ -56,8 +56,10 @@ def content(request: Request, id: Id) -> Response:
     offset = whole(request, "offset")
     links = links_of(desk, ("attachment_content",), [id])
     same = links_of(desk, ("same_picture",), [id])
-    alike = links_of(desk, FORMS, [id])
+    films = links_of(desk, FORMS, [id])
     known = reads.among(KnownMatch, "content", related)
+    messages = reads.many(Message, [a.message for a in attachments])
+    attachments.sort(key=lambda a: sent_of(messages.get(a.message), a.id))
     return desk.show(
         request,
         "content.html",
@@ -78,12 +80,15 @@ def content(request: Request, id: Id) -> Response:
             "member_count": len(related),
             "member_contents": reads.many(Content, related[:60]),
             "known": known,
+            "listed": alike(known, lambda k: (k.known_set, k.use, k.scheme, k.code, k.content)),
             "disputes": reads.among(KnownDispute, "content", related),
             "unseen": next(iter(reads.rows(Unseen, content=centre)), None),
             "sets": reads.many(KnownSet, [match.known_set for match in known]),
             "attachments": attachments[:100],
             "attachment_count": len(attachments),
-            "messages": reads.many(Message, [a.message for a in attachments[:100]]),
+            "messages": {
+                a.message: messages[a.message] for a in attachments[:100] if a.message in messages
+            },
             "steps": steps(desk, postings[offset : offset + STEPS]),
             "earliest": [p.id for p in earliest(postings)],
             "step_count": len(postings),
@@ -96,8 +101,8 @@ def content(request: Request, id: Id) -> Response:
             "link_count": len(links),
             "same": described(desk, same[:LINKS]),
             "same_count": len(same),
-            "alike": described(desk, alike[:LINKS]),
-            "alike_count": len(alike),
+            "alike": described(desk, films[:LINKS]),
+            "alike_count": len(films),
             **film_of(desk, id),
             "marks": [
                 {"mark": m, "label": label(m.scheme, m.version, m.code) or m.text or m.code}
@@ -109,6 +114,12 @@ def content(request: Request, id: Id) -> Response:
             and this.mime.startswith(("image/", "video/", "application/pdf")),
         },
     )
+
+
+def sent_of(message: Message | None, id: Id) -> tuple[bool, int, Id]:
+    """For the order of time; what has none comes last."""
+    time = message.sent if message is not None else None
+    return time is None, time or 0, id
 
 
 def marks(desk: Desk, contents: list[Id]) -> list[Mark]:

@@ -135,6 +135,8 @@ def stack(request: Request, id: Id) -> Response:
         request,
         "stack.html",
         {
+            "title": "Stack",
+            "whole": request.query_params.get("part") != "inside",
             "id": centre,
             "tile": tile(queue, number, 0, contents),
             "known": reads.among(KnownMatch, "content", members),

@@ -20,20 +20,9 @@ from amparo.model import (
 from amparo.review.desk import Desk
 from amparo.review.directory import Person
 from amparo.review.reads import Reads
+from amparo.review.words import way
 
 ROWS = 40
-
-METHODS = {
-    "backup_difference": "an older backup holds it",
-    "soft_deleted": "hidden by the app, the row stands",
-    "expired": "disappeared by its timer, the row stands",
-    "quoted_reply": "a reply repeats it",
-    "other_exhibit": "it stands on another exhibit",
-    "fts_rebuild": "words from a search index",
-    "fts_older": "words from older parts of a search index",
-    "index_tombstone": "its key is left in an index",
-}
-"""Ways of knowing, in words; others are said by their name."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +143,7 @@ def gone(desk: Desk, thread: Id, limit: int = ROWS) -> list[Gone]:
     return [
         Gone(
             erasure,
-            [METHODS.get(m, m.replace("_", " ")) for m in erasure.methods],
+            [way(m) for m in erasure.methods],
             directory.person(erasure.sender) if erasure.sender else None,
             directory.exhibits.get(erasure.exhibit),
             [directory.exhibits[e].number for e in erasure.exhibits if e in directory.exhibits],

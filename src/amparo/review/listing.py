@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,6 +38,14 @@ def listing(
     offset = whole(request, "offset")
     end = offset + STEP
     return Listing(rows[offset:end], len(rows), sort, offset, end if end < len(rows) else None)
+
+
+def alike(rows: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    """Rows that say the same thing together, in the order in which the first of each came."""
+    found: dict[Hashable, list[T]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return list(found.values())
 
 
 def whole(request: Request, name: str, default: int = 0, most: int = 1 << 53) -> int:

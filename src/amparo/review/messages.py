@@ -7,13 +7,32 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from amparo.model import At, Attachment, Exhibit, Gap, Id, Message, Resolution, Thread
+from amparo.model import (
+    At,
+    Attachment,
+    Exhibit,
+    Gap,
+    Id,
+    MembershipEvent,
+    Message,
+    Resolution,
+    Thread,
+)
 from amparo.review.desk import Desk, found
 from amparo.review.directory import Person
 from amparo.review.gaps import Missing, Neighbours, place_of
 
 router = APIRouter()
 ROWS = 200
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change in the group: whom it concerns, and who made it."""
+
+    event: MembershipEvent
+    person: Person | None
+    actor: Person | None
 
 
 @dataclass
@@ -26,6 +45,8 @@ class Line:
     exhibits: dict[Id, tuple[Exhibit, str]] = field(default_factory=dict)
     """By id: the exhibit, and the state of its best copy."""
     attachments: list[Attachment] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """What a notice of the messenger tells."""
     recovered: At | None = None
     """Where the best copy lies when none is live."""
     missing: Missing | None = None
@@ -62,6 +83,7 @@ def lines(desk: Desk, rows: list[Message]) -> list[Line]:
     attached: dict[Id, list[Attachment]] = {}
     for attachment in desk.reads.among(Attachment, "message", [m.id for m in rows]):
         attached.setdefault(attachment.message, []).append(attachment)
+    changes = changes_told(desk, rows)
     out: list[Line] = []
     by_key: dict[tuple[str, Id], Line] = {}
     told: set[Id] = set()
@@ -79,10 +101,16 @@ def lines(desk: Desk, rows: list[Message]) -> list[Line]:
         line = by_key.get((message.key, sender)) if message.key else None
         if line is None or line.message is None or line.message.text != message.text:
             line = Line(message, person=desk.directory().person(message.sender))
+            line.changes = changes.get(message.id, [])
             by_key[message.key, sender] = line
             out.append(line)
         line.copies.append(message)
-        line.attachments += attached.get(message.id, [])
+        for one in attached.get(message.id, []):
+            same = [a for a in line.attachments if one.content and a.content == one.content]
+            if not same:
+                line.attachments.append(one)
+            elif one.path and not same[0].path:
+                line.attachments[line.attachments.index(same[0])] = one
         exhibit = desk.directory().exhibits.get(message.at.exhibit)
         if exhibit is not None and (exhibit.id not in line.exhibits or message.at.state == "live"):
             line.exhibits[exhibit.id] = exhibit, message.at.state
@@ -91,4 +119,21 @@ def lines(desk: Desk, rows: list[Message]) -> list[Line]:
         places = [m.at for m in line.copies]
         if places and all(at.state != "live" for at in places):
             line.recovered = max(places, key=lambda at: (at.confidence or 0.0, at.key()))
+    return out
+
+
+def changes_told(desk: Desk, rows: list[Message]) -> dict[Id, list[Change]]:
+    """For notices of the messenger, the changes read from their row.
+
+    That is the same row number in the messages' table or in one named after it, as
+    ``message_system`` after ``message``.
+    """
+    notices = {(m.at.file, m.at.row, m.sent): m for m in rows if m.form == "system"}
+    person = desk.directory().person
+    out: dict[Id, list[Change]] = {}
+    for event in desk.reads.among(MembershipEvent, "thread", {m.thread for m in rows}):
+        notice = notices.get((event.at.file, event.at.row, event.time))
+        if notice is not None and event.at.table.startswith(notice.at.table):
+            told = Change(event, person(event.account), person(event.actor))
+            out.setdefault(notice.id, []).append(told)
     return out

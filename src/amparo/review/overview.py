@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from amparo.model import Content, Message, Posting, Problem, Seal
+from amparo.model import Content, Erasure, Message, Posting, Problem, Seal
 from amparo.review.desk import Desk
 
 router = APIRouter()
@@ -78,6 +78,7 @@ def figures(desk: Desk) -> dict[str, int]:
         "chats": sum(forms.values()) - forms.get("group", 0),
         "accounts": len(directory.people),
         "postings": reads.total(Posting),
+        "gone": reads.total(Erasure),
     }
 
 

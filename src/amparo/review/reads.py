@@ -49,6 +49,10 @@ class Reads:
         """Records by id; empty ids and those not held are left out."""
         return self._store.many(kind, {id for id in ids if id})
 
+    def maker(self, kind: type[Record], id: Id) -> str:
+        """The plugin that made a record; "" where a person or the intake did, or any may have."""
+        return self._store.maker(kind, id)
+
     def rows(self, kind: type[R], **equal: Any) -> list[R]:
         """All records with these values, each taken literally."""
         return list(self._store.each(kind, **literal(equal)))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from amparo.model import DatabaseState, Exhibit, File, Gap, Orphan, Record, RecoveredRow
+from amparo.model import DatabaseState, Erasure, Exhibit, File, Gap, Orphan, Record, RecoveredRow
 from amparo.review.desk import Desk
+from amparo.review.directory import Group
 from amparo.review.gaps import Missing
 
 router = APIRouter()
@@ -66,7 +67,10 @@ def recovered(request: Request) -> Response:
     states = sorted(
         reads.rows(DatabaseState, **where), key=lambda s: (-s.missing, -len(s.recovered), s.id)
     )
-    gaps = sorted(reads.rows(Gap, **where), key=lambda g: (-g.missing, g.after or 0, g.id))
+    gaps = sorted(
+        reads.rows(Gap, **where),
+        key=lambda g: (g.after is None and g.before is None, -g.missing, g.after or 0, g.id),
+    )
     orphans = reads.rows(Orphan, **where)
     orphans.sort(key=lambda o: (o.recovered, o.time is None, o.time or 0, o.id))
     rows = reads.window(RecoveredRow, where, query.get("after", ""), STEP + 1)
@@ -96,12 +100,20 @@ def recovered(request: Request) -> Response:
             "gap_count": len(gaps),
             "orphans": [Left(o, *of(o), [t.replace("=", " ") for t in o.tables]) for o in orphans[:ROWS]],
             "orphan_count": len(orphans),
+            "gone": [] if where else gone_by_group(desk),
             "rows": [Back(r, *of(r), values(r)) for r in rows[:STEP]],
             "row_count": None if where else sum(counted.values()),
             "next": rows[STEP - 1].id if len(rows) > STEP else "",
             "where": where,
         },
     )  # fmt: skip
+
+
+def gone_by_group(desk: Desk) -> list[tuple[Group, int]]:
+    """Conversations with messages that are gone and known all the same, most first."""
+    counts = desk.reads.tally(Erasure, "thread").items()
+    found = [(group, n) for id, n in counts if (group := desk.directory().group(id)) is not None]
+    return sorted(found, key=lambda row: (-row[1], row[0].label))
 
 
 def methods(state: DatabaseState) -> list[tuple[str, int]]:

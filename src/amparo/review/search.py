@@ -22,12 +22,20 @@ from amparo.model import (
 )
 from amparo.review.desk import Desk
 from amparo.review.history import before
-from amparo.review.listing import whole
-from amparo.review.words import part
+from amparo.review.listing import alike, whole
+from amparo.review.words import part, title
 from amparo.store.search import Hit
 
 router = APIRouter()
 STEP = 50
+SAID = {
+    "account_name": "Name",
+    "file": "Path",
+    "lead": "Link",
+    "quote": "Quoted in a reply",
+    "thread_info": "Subject",
+}
+"""Kinds in words of the page; others by their name."""
 
 
 @router.get("/search")
@@ -49,13 +57,22 @@ def search(request: Request) -> Response:
         Message, [r.message for r in records.values() if isinstance(r, Attachment | Lead)]
     )
     versions = before(desk.reads, list(records))
+    lines = [line(desk, hit, records.get(hit.id), carriers) for hit in shown]
+    same = alike(
+        lines,
+        lambda one: (
+            one["kind"], one["text"], one["target"], one["time"], one["state"],
+            tuple((v.text, v.source == one["id"]) for v in versions.get(one["id"], [])),
+        ),
+    )  # fmt: skip
     return desk.show(
         request,
         "search.html",
         {
             "title": "Search",
             "text": text,
-            "hits": [line(desk, hit, records.get(hit.id), carriers) for hit in shown],
+            "hits": [rows[0] | {"rows": rows} for rows in same],
+            "hit_count": len(shown),
             "versions": versions,
             "next": shown[-1].place if len(hits) > STEP else None,
         },
@@ -86,6 +103,7 @@ def line(
         target = f"/content/{part(record.content)}"
     return {
         "kind": hit.kind,
+        "said": SAID.get(hit.kind, title(hit.kind)),
         "id": hit.id,
         "text": hit.text,
         "target": target,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from amparo.model import At, Attachment, Id, Posting
+from amparo.model import At, Attachment, Content, Id, Posting
 from amparo.review.desk import Desk
 
 
@@ -36,12 +36,14 @@ def steps(desk: Desk, postings: list[Posting]) -> list[dict[str, Any]]:
     contents = sorted({p.content for p in postings if p.first_in_thread or p.first_in_network})
     heads = reads.rows(Posting, content=contents, first_in_thread=True) if contents else []
     everywhere = Counter(p.content for p in heads if p.first_in_network)
+    held = reads.many(Content, [p.content for p in postings])
     here = Counter((p.content, p.thread) for p in heads)
     return [
         {
             "posting": posting,
             "group": directory.group(posting.thread),
             "person": directory.person(posting.account),
+            "sha256": held[posting.content].sha256 if posting.content in held else "",
             "exhibits": [directory.exhibits.get(e) for e in posting.exhibits],
             "recovered": recovered(rows[id].at for id in posting.basis if id in rows),
             "shared": posting.first_in_network and everywhere[posting.content] > 1,

@@ -24,7 +24,7 @@ from amparo.review.desk import Desk, found
 from amparo.review.gaps import missing_here
 from amparo.review.history import changed, gone
 from amparo.review.links import described, links_of
-from amparo.review.listing import whole
+from amparo.review.listing import alike, whole
 from amparo.review.steps import steps
 
 router = APIRouter()
@@ -63,6 +63,9 @@ def thread(request: Request, id: Id) -> Response:
     events = sorted(
         reads.among(MembershipEvent, "thread", sides), key=lambda e: (e.time is None, e.time or 0)
     )
+    maker = group.creator or next((t.account for t in tenures if t.role == "creator"), "")
+    latest = events[: -4 * ROWS - 1 : -1]
+    from_groups = groups_of_leads(desk, leads[:ROWS])
     return desk.show(
         request,
         "thread.html",
@@ -70,14 +73,15 @@ def thread(request: Request, id: Id) -> Response:
             "title": group.label,
             "group": group,
             "infos": infos,
+            "subjects": alike(infos, lambda i: (i.subject, i.created)),
             "sides": len(sides),
-            "creator": directory.person(group.creator) if group.creator else None,
+            "creator": directory.person(maker) if maker else None,
             "exhibits": directory.exhibits,
             "people": {p.id: p for p in people.values() if p is not None},
             "canonical": {a: directory.canonical(a) for a in people},
             "tenures": tenures[: 5 * ROWS],
             "tenure_count": len(tenures),
-            "chart": tenure_chart(tenures, directory, CHART),
+            "chart": tenure_chart(tenures, directory, CHART, last=group.last),
             "rhythm": activity_chart(times),
             "countries": sorted(countries.items(), key=lambda row: (-row[1], row[0])),
             "posters": [(a, directory.person(a.account)) for a in activity[:30]],
@@ -86,12 +90,15 @@ def thread(request: Request, id: Id) -> Response:
             "changed": changed(desk, group.id),
             "gone": gone(desk, group.id),
             "gone_count": reads.tally(Erasure, "thread").get(group.id, 0),
-            "leads": [(lead, directory.person(lead.account)) for lead in leads[:ROWS]],
+            "invites": alike(leads[:ROWS], lambda row: (
+                row.value, directory.canonical(row.account), from_groups.get(row.id))),
+            "lead_people": {lead.id: directory.person(lead.account) for lead in leads[:ROWS]},
             "lead_count": len(leads),
-            "from_groups": groups_of_leads(desk, leads[:ROWS]),
-            "events": events[-ROWS:][::-1],
+            "from_groups": from_groups,
+            "events": alike(latest, lambda e: (
+                e.event, directory.canonical(e.account), directory.canonical(e.actor), e.time, e.detail)),
             "event_people": {e.id: (directory.person(e.account), directory.person(e.actor))
-                             for e in events[-ROWS:]},
+                             for e in latest},
             "event_count": len(events),
             "missing": missing[0],
             "missing_count": missing[1],

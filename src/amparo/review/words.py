@@ -161,6 +161,56 @@ def method(at: At) -> str:
     return ", ".join(part for part in (at.method.replace("_", " "), sure) if part)
 
 
+WAYS = {
+    "backup_difference": "an older backup holds it",
+    "soft_deleted": "hidden by the app, the row stands",
+    "expired": "disappeared by its timer, the row stands",
+    "quoted_reply": "a reply repeats it",
+    "other_exhibit": "it stands on another exhibit",
+    "fts_rebuild": "words from a search index",
+    "fts_older": "words from older parts of a search index",
+    "index_tombstone": "its key is left in an index",
+    "freelist": "in a page that was set free",
+    "unreachable": "in a page no table holds",
+    "tail": "behind the end of the database",
+    "freeblock": "in freed bytes of a page in use",
+    "unallocated": "in unused bytes of a page in use",
+    "overflow_slack": "behind the end of a long value",
+    "journal": "in the rollback journal, as it was before",
+    "before_wal": "in the database file, as it was before its log",
+    "wal_superseded": "in the write-ahead log, written anew further on",
+    "wal_stale": "in what an earlier write-ahead log left",
+    "wal_uncommitted": "in the write-ahead log, never committed",
+}
+"""Ways in which what is erased is known, in words; others are said by their name."""
+
+
+def way(method: str) -> str:
+    """How something erased is known, in words."""
+    return WAYS.get(method, plain_evidence(method.replace("_", " "), 60))
+
+
+CHANGES = {
+    "created": "group created",
+    "subject": "subject set",
+    "added": "was added",
+    "joined_by_link": "joined by an invite link",
+    "removed": "was removed",
+    "promoted": "was made admin",
+    "demoted": "is no longer admin",
+    "number_changed": "changed number",
+    "link_reset": "invite link reset",
+}
+"""Changes in a group, in words; others are said by their name."""
+
+
+def change(event: str) -> str:
+    """A change in a group as it reads after the name of whom it concerns."""
+    if event.startswith("code:"):
+        return f"notice of type {plain_evidence(event[5:], 12)}, whose meaning is not known"
+    return CHANGES.get(event, plain_evidence(event.replace("_", " "), 40))
+
+
 def hexhead(data: bytes | str) -> str:
     """The first bytes in hexadecimal; text stays as it is."""
     if isinstance(data, str):
@@ -188,6 +238,8 @@ def install(environment: Environment) -> None:
         "hexhead": hexhead,
         "strength": strength,
         "method": method,
+        "change": change,
+        "way": way,
         "part": part,
         "clock": clock,
     }.items():

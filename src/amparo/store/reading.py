@@ -72,6 +72,13 @@ class Reading:
             out.update((row[0], form.record(row)) for row in rows)
         return out
 
+    def maker(self, kind: type[Record], id: Id) -> str:
+        """The plugin that made a row; "" for a row of no maker and for one that is not there."""
+        table = shape(kind).table
+        with self._backend.reading() as connection:
+            found = connection.execute(select(table.c.maker).where(table.c.id == id)).scalar()
+        return found or ""
+
     def find(
         self,
         kind: type[R],

@@ -117,7 +117,7 @@ function look() {
     if (!tile) return inspector.replaceChildren();
     looking = new AbortController();
     try {
-      const answer = await fetch(`/stack/${tile.id}?format=html`, { signal: looking.signal });
+      const answer = await fetch(`/stack/${tile.id}?format=html&part=inside`, { signal: looking.signal });
       if (!answer.ok) return;
       inspector.innerHTML = await answer.text();
       /** @type {any} */ (window).htmx?.process(inspector);

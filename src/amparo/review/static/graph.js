@@ -113,8 +113,9 @@ async function start(box) {
     const drawing = await read(box.dataset.graph ?? "");
     const groups = drawing.nodes.filter((/** @type {any} */ node) => node.kind === "group").length;
     label.textContent = drawing.nodes.length
-      ? `${number(groups)} groups (sand), ${number(drawing.nodes.length - groups)} accounts (the redder, the more ` +
-        "they were earliest observed with by seized devices), invites as blue arrows. Hover shows lines, a click opens."
+      ? `${number(groups)} groups (sand) and ${number(drawing.nodes.length - groups)} accounts. The redder an account, the more ` +
+        "contents it was the first to post, as far as seized devices saw. Yellow lines: admins; blue arrows: invites. " +
+        "Point at one to see its lines; click to open it."
       : "Nothing to draw.";
     if (drawing.nodes.length) draw(box, drawing);
   } catch (error) {
