@@ -31,10 +31,12 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "PATH": "/usr/bin:/bin",
 }
 """All the warm parent is started with; emptied again before any cell. A process with threads can
-neither leave the network nor be forked safely, so numeric libraries are told to have none."""
+neither leave the network nor be forked safely, so numeric libraries are told to have none, and later
+builds of onnxruntime, which would report to their maker from a thread, not to."""
 
 
 class GuardError(RuntimeError):
