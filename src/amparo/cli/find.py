@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from amparo.cli.case import opened
@@ -11,6 +13,8 @@ from amparo.cli.say import DONE, Refused, answer, safe
 
 if TYPE_CHECKING:
     from amparo.match.find import Alike
+    from amparo.model import ModelCard
+    from amparo.sandbox.guard import Outcome
     from amparo.store import Case, Hit
 
 SAID = {
@@ -19,6 +23,7 @@ SAID = {
     "tier2": "the same, verified",
     "box": "within a frame or screen, verified",
     "crop": "a part, verified",
+    "model": "the same by a registered model, verified",
 }
 
 
@@ -160,8 +165,9 @@ def _by_image(case: Case, args: argparse.Namespace) -> tuple[list[Alike], list[d
     from amparo.match.find import alike, by_hash
     from amparo.match.stacks import FLOOR
     from amparo.model import Fingerprint, Media
+    from amparo.run.learnt import spec_of
     from amparo.run.local import thumb_of
-    from amparo.run.picture import look_at
+    from amparo.run.picture import looks
 
     if args.image.exists() and not args.image.is_file():
         raise Refused(f"{args.image}: not a file")
@@ -171,11 +177,12 @@ def _by_image(case: Case, args: argparse.Namespace) -> tuple[list[Alike], list[d
     except OSError as error:
         raise Refused(f"{args.image}: {error.strerror}") from error
     specs = {s.id: s for s in discover()}
-    outcome = look_at(case, args.image, specs["fingerprint/image"])
+    models = _models(case)
+    # its parts too, whatever the case holds: what is looked for may be the larger picture
+    asked = [specs["fingerprint/image"], specs["fingerprint/crops"], *map(spec_of, models)]
+    outcome, parts, *of_models = looks(case, args.image, asked)
     if outcome.error:
         raise Refused(f"{args.image}: {outcome.error}")
-    # its parts too, whatever the case holds: what is looked for may be the larger picture
-    parts = look_at(case, args.image, specs["fingerprint/crops"])
     records = [*outcome.records(), *parts.records()]
     prints = [r for r in records if isinstance(r, Fingerprint)]
     orientation = next((r.orientation for r in records if isinstance(r, Media)), 1)
@@ -188,7 +195,39 @@ def _by_image(case: Case, args: argparse.Namespace) -> tuple[list[Alike], list[d
         if r.algorithm == "pdq8" and r.quality >= FLOOR
         for film in stills(case, r.value)
     ]
+    for record, said in zip(models, of_models, strict=True):
+        near += _by_model(case, record, said, seen, {hit.content for hit in near})
     return [_exact(c) for c in exact] + [hit for hit in near if hit.content not in exact], films
+
+
+def _models(case: Case) -> list[ModelCard]:
+    """The case's registered descriptors, where this machine can run them."""
+    from amparo.run.learnt import MISSING, available, descriptors
+
+    found = [record for record, _ in descriptors(case)]
+    if found and not available():
+        print(f"amparo: {MISSING}", file=sys.stderr)
+        return []
+    return found
+
+
+def _by_model(
+    case: Case, record: ModelCard, outcome: Outcome, seen: bytes | None, had: set[str]
+) -> list[Alike]:
+    """What a registered descriptor holds to be near beyond what was found before."""
+    from amparo.match.described import alike_by
+    from amparo.model import ModelVector
+    from amparo.run.local import thumb_of
+
+    if outcome.error:
+        print(f"amparo: model {record.name}: {safe(outcome.error)}", file=sys.stderr)
+    return [
+        hit
+        for said in outcome.records()
+        if isinstance(said, ModelVector)
+        for hit in alike_by(case.store, record, said.value, seen, partial(thumb_of, case))
+        if hit.content not in had
+    ]
 
 
 def _where(case: Case, hit: Alike) -> dict[str, object]:

@@ -22,6 +22,7 @@ VERBS = {
     "verify": "case",
     "recover": "recover",
     "known": "known",
+    "model": "model",
     "find": "find",
     "review": "desk",
     "score": "demo",
@@ -36,6 +37,7 @@ HELP = {
     "verify": "check custody hashes and the chain of actions",
     "recover": "bring back erased rows of one SQLite database, without a case",
     "known": "known-hash sets: alert or ignore",
+    "model": "models an agency registers: classifiers and descriptors, each with its card",
     "find": "find content, text or an account in one case or several",
     "review": "the web desk, on this machine only",
     "score": "compare a replay case with its truth: recall and precision",
@@ -148,6 +150,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--origin", default="", help="who supplied the list")
     p.add_argument("--licence", default="", help="on what terms it may be used")
     p.add_argument("--expires", type=_day, help="last day on which it may be used, 2027-12-31")
+
+    p = verb("model")
+    p.add_argument("do", choices=["add", "list", "remove"])
+    p.add_argument("what", nargs="?", default="", help="add: an ONNX file; remove: a name")
+    p.add_argument("--card", type=Path, help="what it is for and how often it errs, TOML (add)")
 
     p = verb("find", case=False)
     p.add_argument("case", type=Path, nargs="+", metavar="CASE", help="case folders")

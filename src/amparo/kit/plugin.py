@@ -27,7 +27,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from amparo.model import Content, File, Record
+from amparo.model import Content, File, Id, Record
 
 ROOMS = ("evidence", "parse", "fingerprint", "recover.inside", "match", "link", "network")
 
@@ -83,6 +83,8 @@ class Spec:
     """One occurrence of each content is enough; otherwise every file with it is read."""
     beside: bool = False
     """Whether its first argument is the parsers that fit the same file."""
+    model: Id = ""
+    """The registered model it runs; its file and card lie beside the content as companions."""
 
     @property
     def id(self) -> str:

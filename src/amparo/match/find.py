@@ -25,8 +25,10 @@ class Alike(NamedTuple):
 
     content: Id
     method: str
-    """``pdq`` (within 31), ``box``, ``tier2`` (32 to 52) or ``crop``; ``exact`` for the same bytes."""
+    """``pdq`` (within 31), ``box``, ``tier2`` (32 to 52) or ``crop``; ``exact`` for the same bytes; ``model``
+    for a registered descriptor."""
     distance: int
+    """In bits; of a descriptor, thousandths of the cosine distance."""
     turned: bool
     verified: bool
     """Whether more than a suggestion: within the first tier, or laid over each other and found to agree."""

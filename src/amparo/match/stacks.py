@@ -35,7 +35,7 @@ TURNS = 7
 
 _NEAR = f"PDQ within {RADIUS} of the centre"
 _ALONE = f"alone: nothing within PDQ {RADIUS}"
-_FLAT = f"alone: quality below {FLOOR}"
+FLAT = f"alone: quality below {FLOOR}"
 _NONE = "alone: no PDQ"
 _HITS_AT_ONCE = 1 << 22
 _BLOCK = 1 << 13
@@ -94,7 +94,7 @@ def _codes(view: View) -> tuple[dict[Id, str], dict[Id, bytes]]:
         Fingerprint, "content", "value", "quality", algorithm="pdq"
     ):
         if content in media and len(value) == 32:
-            media[content] = _ALONE if quality >= FLOOR else _FLAT
+            media[content] = _ALONE if quality >= FLOOR else FLAT
             if quality >= FLOOR:
                 upright[content] = value
     return media, upright

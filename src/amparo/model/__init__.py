@@ -28,6 +28,7 @@ from amparo.model.clips import ClipMatch
 from amparo.model.film import Film, FilmFrames, Soundtrack
 from amparo.model.history import Erasure, Version
 from amparo.model.kinds import ContentKind
+from amparo.model.learnt import ModelCard, ModelScore, ModelVector
 from amparo.model.observations import (
     Account,
     AccountName,
@@ -89,6 +90,9 @@ __all__ = [
     "Membership",
     "MembershipEvent",
     "Message",
+    "ModelCard",
+    "ModelScore",
+    "ModelVector",
     "Orphan",
     "Position",
     "Posting",

@@ -18,7 +18,17 @@ from amparo.evidence.folder import open_file
 from amparo.evidence.segments import segments
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
-from amparo.model import KINDS, Content, Exhibit, File, Preview, describe, make_id, path_bytes
+from amparo.model import (
+    KINDS,
+    Content,
+    Exhibit,
+    File,
+    ModelCard,
+    Preview,
+    describe,
+    make_id,
+    path_bytes,
+)
 from amparo.sandbox.guard import Job
 from amparo.sandbox.wire import observation_kinds
 from amparo.store import Case
@@ -58,6 +68,7 @@ class Exhibits:
     def __init__(self, case: Case) -> None:
         self._case = case
         self._exhibits: dict[str, Exhibit] = {}
+        self._models: dict[str, ModelCard] = {}
 
     def exhibit(self, id: str) -> Exhibit:
         """The exhibit's record, read once."""
@@ -190,8 +201,19 @@ class Exhibits:
     def content_job(self, spec: Spec, content: Content, file: File) -> Job:
         """A fingerprint's job: the content, read from one of the places it occurs."""
         found = Found("", "", file.path, content.id, content.sha256)
-        reach = self.reach(file, not content.mime.startswith(PLAIN))
+        reach = self.model_beside(spec, self.reach(file, not content.mime.startswith(PLAIN)))
         return self._job(self._where_it_lies(spec, file, content), content.id, found, reach)
+
+    def model_beside(self, spec: Spec, reach: Reach) -> Reach:
+        """The same, with the registered model beside it where the plugin runs one."""
+        if not spec.model:
+            return reach
+        if spec.model not in self._models:
+            record = self._case.store.get(ModelCard, spec.model)
+            if record is None:
+                raise KeyError(f"no model {spec.model} in this case")
+            self._models[spec.model] = record
+        return with_model(self._case, self._models[spec.model], reach)
 
     def _where_it_lies(self, spec: Spec, file: File, content: Content) -> Spec:
         """The plugin; for a database too large to be held in a cell, reading it page by page."""
@@ -213,6 +235,7 @@ class Exhibits:
         reach = Reach(
             lambda: [bytes_descriptor(preview.data)], f"{READERS}:whole", '{"companions": []}'
         )
+        reach = self.model_beside(spec, reach)
         return self._job(spec, content.id, found, reach)
 
     @staticmethod
@@ -233,9 +256,10 @@ class Exhibits:
 def kinds_of(spec: Spec) -> frozenset[str]:
     """What a plugin's cell may say: a fingerprint what its content is, a parser what a file holds.
 
-    Neither names files, and no parser says what the bytes of another file are.
+    Neither names files, and no parser says what the bytes of another file are. A model says what its form
+    yields and nothing else.
     """
-    if spec.stage == "recover" and spec.makes:
+    if spec.makes and (spec.stage == "recover" or spec.model):
         return frozenset(kind.KIND for kind in spec.makes)
     kinds = observation_kinds() - {"file"}
     of_content = {
@@ -355,6 +379,19 @@ def _opened_volumes(case: Case, exhibit: Exhibit) -> dict[str, object]:
         return {}
     opened = json.loads(text)
     return {"opened": opened} if opened else {}
+
+
+def model_file(case: Case, sha256: str) -> Path:
+    """Where the case keeps a model's file."""
+    return case.path / "models" / f"{sha256}.onnx"
+
+
+def with_model(case: Case, record: ModelCard, reach: Reach) -> Reach:
+    """One reach with a registered model's file and card beside it, as companions ``0`` and ``1``."""
+    path = model_file(case, record.sha256)
+    file = Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
+    said = json.dumps({"sha256": record.sha256, "card": record.card}).encode()
+    return with_secrets(reach, [file, secret_reach(said)])
 
 
 def secret_reach(secret: bytes) -> Reach:

@@ -16,6 +16,7 @@ BESIDES = (
     "amparo.evidence.readers",
     "amparo.evidence.unwrap",
     "amparo.evidence.unlock",
+    "amparo.fingerprint.learnt",
     "amparo.fingerprint.video_sheet",
     "amparo.fingerprint.view",
     "amparo.evidence.free",
@@ -33,10 +34,14 @@ _DESCRIPTORS = 16_384
 
 
 class LazyGuard:
-    """Context manager around a :class:`Guard` that starts its warm parent on first use."""
+    """Context manager around a :class:`Guard` that starts its warm parent on first use.
 
-    def __init__(self, case: Case, cells: int = 0) -> None:
+    ``also`` names further modules that cells are to have at hand.
+    """
+
+    def __init__(self, case: Case, cells: int = 0, also: tuple[str, ...] = ()) -> None:
         self._config = case.config
+        self._also = also
         self._cells = cells or case.config.cells or os.cpu_count() or 1
         self._guard: Guard | None = None
 
@@ -61,7 +66,7 @@ class LazyGuard:
             if soft != resource.RLIM_INFINITY:  # an image may lie in a thousand pieces
                 most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-            preload = [*sorted(plugins), *BESIDES]
+            preload = [*sorted(plugins), *BESIDES, *self._also]
             guard = Guard(self._cells, preload, floor=self._config.isolation_floor or FLOOR)
             self._guard = guard.__enter__()
         return self._guard

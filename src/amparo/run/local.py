@@ -10,6 +10,7 @@ from itertools import chain
 
 from amparo.kit.plugin import Spec, load
 from amparo.model import Content, Id, Record
+from amparo.run import learnt, models
 from amparo.run.backups import open_backups
 from amparo.run.disks import open_again
 from amparo.run.guards import LazyGuard
@@ -70,13 +71,14 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
     """
     counts = Counts()
     started = now_ms()
-    with LazyGuard(case) as guard:
+    with LazyGuard(case, also=learnt.preload(case)) as guard:
         take_in(case, plan.exhibits(), guard, counts, progress)
         if not plan.finished():
             unwrap_again(case, guard)
             open_again(case, guard)
             open_backups(case, plan, guard, counts, progress)
-        reading = plan.fingerprints + plan.parsers
+        reading = [s for s in plan.fingerprints if _fit(case, plan, s, guard, counts)]
+        reading += plan.parsers
         again = True
         while again:
             again = any([_read(case, plan, spec, guard, counts, progress) for spec in reading])
@@ -85,6 +87,15 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
     if plan.whole and plan.finished():
         _settle(case, EVERYTHING, started, 0, (), iter(()), stamp(case))
     return Summary(counts, (now_ms() - started) / 1000, derived)
+
+
+def _fit(case: Case, plan: Plan, spec: Spec, guard: LazyGuard, counts: Counts) -> bool:
+    """Whether a plugin can do its work: a registered model is tried before it is given pictures."""
+    if not spec.model or plan.settled(spec):
+        return True
+    why = models.fit(guard, case, spec)
+    counts.problems += bool(why)
+    return not why
 
 
 def _read(
@@ -103,7 +114,7 @@ def _read(
             tasks.update((task.job.token, task) for task in batch)
             yield [task.job for task in batch]
 
-    unopened = 0
+    unopened = failed = 0
     if first:
         show.begin(spec.id, plan.count(spec))
         with Writer(case, counts) as writer:
@@ -112,7 +123,14 @@ def _read(
                 writer.add(task, outcome)
                 unopened += outcome.unopened
                 show.step(1, task.size)
+                failed = failed + 1 if spec.model and outcome.error else 0
+                if failed == models.GIVES_UP:
+                    break
         show.end()
+    if failed == models.GIVES_UP:
+        why = f"failed on {failed} pictures in a row and was set aside: {outcome.error}"
+        models.set_aside(case, spec, started, why)
+        return False
     done = counts.files - before
     if plan.revision(spec) == revision and not unopened:
         _settle(case, spec, started, done, (), iter(()), revision)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
 from amparo.kit.thumb import encode
 from amparo.model import At, Content, File, Preview
-from amparo.run.exhibits import READERS, Exhibits, open_read_only
+from amparo.run.exhibits import READERS, Exhibits, Reach, kinds_of, open_read_only
 from amparo.run.guards import LazyGuard
+from amparo.run.learnt import preload
 from amparo.sandbox.guard import Job, Outcome
 from amparo.store import Case
 
@@ -99,15 +101,29 @@ class Pictures:
 
 def look_at(case: Case, path: Path, spec: Spec) -> Outcome:
     """Fingerprint a picture that is not evidence of this case (a query), also inside a cell."""
-    job = Job(
-        token=str(path),
-        function=spec.function,
-        opens=spec.opens,
-        reader=f"{READERS}:whole",
-        locator='{"companions": []}',
-        open=lambda: [open_read_only(path)],
-        found=Found("", "", path.name, ""),
-        seconds=spec.seconds,
-    )
-    with LazyGuard(case, cells=1) as guard:
-        return next(iter(guard.get().run([[job]])))
+    return looks(case, path, [spec])[0]
+
+
+def looks(case: Case, path: Path, specs: Sequence[Spec]) -> list[Outcome]:
+    """The same with several fingerprints, one outcome for each; registered models among them have to run here."""
+    exhibits = Exhibits(case)
+    reach = Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
+    jobs = []
+    for number, spec in enumerate(specs):
+        whole = exhibits.model_beside(spec, reach)
+        job = Job(
+            token=str(number),
+            function=spec.function,
+            opens=spec.opens,
+            reader=whole.reader,
+            locator=whole.locator,
+            open=whole.open,
+            found=Found("", "", path.name, ""),
+            seconds=spec.seconds,
+            kinds=kinds_of(spec) if spec.model else None,
+        )
+        jobs.append(job)
+    also = preload(case) if any(spec.model for spec in specs) else ()
+    with LazyGuard(case, cells=1, also=also) as guard:
+        outcomes = guard.get().run([job] for job in jobs)
+        return sorted(outcomes, key=lambda outcome: int(outcome.job.token))

@@ -28,6 +28,7 @@ from amparo.model import (
     Structure,
 )
 from amparo.recover import photorec
+from amparo.run import learnt
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
@@ -88,7 +89,7 @@ class Plan:
     def __init__(self, case: Case, stage: str = "", only: str = "") -> None:
         if stage and stage not in STAGES:
             raise ValueError(f"no stage {stage!r}: choose from {', '.join(STAGES)}")
-        everything = [*dated(discover()), *recovering(discover())]
+        everything = [*dated(discover()), *recovering(discover()), *learnt.specs(case)]
         if not case.config.photorec:
             everything = [s for s in everything if s.id != BESIDE]
         if not case.config.crops:

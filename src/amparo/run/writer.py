@@ -16,7 +16,17 @@ from amparo import __version__
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Spec
 from amparo.kit.thumb import encode
-from amparo.model import Action, Content, Preview, Problem, Record, verb_action
+from amparo.model import (
+    Action,
+    Content,
+    Id,
+    ModelScore,
+    ModelVector,
+    Preview,
+    Problem,
+    Record,
+    verb_action,
+)
 from amparo.run.plan import Task
 from amparo.sandbox.guard import Outcome
 from amparo.store import Case
@@ -147,9 +157,21 @@ class Writer:
 
 
 def made_by(spec: Spec, outcome: Outcome) -> Iterator[Record]:
-    """What a cell's records are worth: a carver hashes what it lists, as an opener does."""
+    """What a cell's records are worth: a carver hashes what it lists, as an opener does.
+
+    What a model's cell says stands under that model, whatever it says.
+    """
+    if spec.model:
+        return named(spec.model, outcome.records())
     carves = spec.stage == "recover" and Content in spec.makes
     return outcome.records() if carves else believed(outcome.records())
+
+
+def named(model: Id, records: Iterator[Record]) -> Iterator[Record]:
+    """A model's scores and vectors under its id, and nothing else."""
+    for record in records:
+        if isinstance(record, ModelScore | ModelVector):
+            yield replace(record, model=model)
 
 
 def believed(records: Iterator[Record]) -> Iterator[Record]:

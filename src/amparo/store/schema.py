@@ -49,6 +49,8 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "membership": (("thread",), ("account",)),
     "membership_event": (("thread",), ("account",)),
     "message": (("thread", "sent"),),
+    "model_score": (("content",), ("model", "id")),
+    "model_vector": (("content",), ("model", "id")),
     "position": (("content",),),
     "posting": (("content",), ("thread", "time"), ("account", "time")),
     "preview": (("owner",), ("content",)),

@@ -163,6 +163,17 @@ class Store(Audited):
         """
         return self._retract(plugin, [subject])
 
+    def forget(self, plugin: str) -> int:
+        """Take out everything a plugin made of any subject, its problems and its done rows; rows removed."""
+        removed = 0
+        page = select(DONE.c.subject).where(DONE.c.plugin == plugin).limit(CHUNK)
+        while True:
+            with self._backend.reading() as connection:
+                subjects = list(connection.execute(page).scalars())
+            if not subjects:
+                return removed
+            removed += self._retract(plugin, subjects)
+
     def replace(
         self,
         kinds: Sequence[type[Record]],
