@@ -390,6 +390,43 @@ def test_links() -> None:
     assert {x.message for x in got.of(Lead)} == {m.id for m in got.of(Message)}
 
 
+CARDS = """
+CREATE TABLE message_location (message_row_id INTEGER PRIMARY KEY, latitude REAL, longitude REAL,
+  place_name TEXT, place_address TEXT, url TEXT);
+CREATE TABLE message_vcard (_id INTEGER PRIMARY KEY, message_row_id INTEGER, vcard TEXT);
+CREATE TABLE message_ui_elements (_id INTEGER PRIMARY KEY, message_row_id INTEGER NOT NULL,
+  element_type INTEGER, element_content TEXT);
+INSERT INTO message (_id, chat_row_id, from_me, key_id, message_type, text_data) VALUES
+  (1, 10, 0, 'A', 5, NULL), (2, 10, 0, 'B', 4, NULL), (3, 10, 0, 'C', 85, NULL), (4, 10, 0, 'D', 5, 'here'),
+  (5, 10, 0, 'E', 85, NULL), (6, 10, 0, 'F', 5, NULL), (7, 10, 0, 'G', 4, NULL);
+INSERT INTO message_location VALUES (1, -33.5, 151.25, ' The quay ', NULL, NULL),
+  (4, 0, 0, NULL, NULL, NULL), (6, 'x', 2, NULL, NULL, 'https://example.org/place');
+INSERT INTO message_vcard VALUES (1, 2, 'BEGIN:VCARD
+FN:Ana
+item1.TEL;waid=447700900003:+44 7700 900003
+TEL:+44 7700 900003
+tel;type=CELL:+44 7700 900004
+END:VCARD'), (2, 7, 'no card at all'), (3, 99, 'FN:of no message');
+INSERT INTO message_ui_elements VALUES
+  (1, 3, 6, '{"title":"Hi","sub_title":"","description":"Read\nthis","n":{"buttons":[{"params":'
+    || '"{\\"url\\":\\"https:\\\\/\\\\/example.com\\\\/x\\"}"}]}}'),
+  (2, 5, 6, '{not json');
+"""
+
+
+def test_words_that_stand_beside_the_message() -> None:
+    got = parse(whatsapp_android, SCHEMA + PEOPLE + CARDS)
+    assert {m.key: m.text for m in got.of(Message)} == {
+        "A": "The quay, geo:-33.500000,151.250000", "B": "Ana, +44 7700 900003, +44 7700 900004",
+        "C": "Hi\nRead\nthis", "D": "here", "E": "", "F": "", "G": "",
+    }  # fmt: skip
+    assert {lead.value for lead in got.of(Lead)} == {
+        "https://example.com/x",
+        "https://example.org/place",
+    }
+    assert got.warnings == ["1 rows of message_vcard belong to messages that are gone"]
+
+
 def test_a_reply_tells_what_it_answers_also_where_that_is_gone() -> None:
     columns = ("message_row_id, chat_row_id, from_me, sender_jid_row_id, key_id, timestamp,"
                " message_type, text_data")  # fmt: skip

@@ -11,6 +11,7 @@ from amparo.model import (
     AccountName,
     Alias,
     Attachment,
+    Lead,
     Membership,
     MembershipEvent,
     Message,
@@ -114,6 +115,7 @@ def test_dumps_of_2023_and_2026() -> None:
         "ThreadInfo": 2,
         "Message": 4,
         "MembershipEvent": 1,
+        "Lead": 1,
         "Quote": 1,
     }
     last = next(m for m in got.of(Message) if m.key == "GROUPMSG99999")
@@ -122,9 +124,20 @@ def test_dumps_of_2023_and_2026() -> None:
     assert (joined.event, got.handle(joined.account), got.handle(joined.actor)) == (
         "added", "00000@s.whatsapp.net", "11111@s.whatsapp.net")  # fmt: skip
     assert [m.revoked for m in got.of(Message)] == [False, False, False, True]
+    place = "New Bahari, Jl. Gurita No.21x, Denpasar, Bali, geo:-8.703857,115.216737"
+    assert {m.form: m.text for m in got.of(Message)}["live_location"] == place
+    assert [lead.value for lead in got.of(Lead)] == [
+        "https://foursquare.com/v/51e14cff498e834f4f815e43"
+    ]
     assert only_says_what_is_absent(got)
     got = parse(whatsapp_android, data=data_of(folder / "whatsapp-android_2026-01/msgstore.sql"))
-    assert [(m.form, m.key) for m in got.of(Message)] == [("code:85", "A79C32A482DF09EF37")]
+    (business,) = got.of(Message)
+    assert (business.form, business.key) == ("code:85", "A79C32A482DF09EF37")
+    assert business.text == f"{place}\nLine 1\nLine 2\n\nLine 3"
+    assert [lead.value for lead in got.of(Lead)] == [
+        "https://w.meta.me/s/SOMETHING",
+        "https://t.me/TELEGRAM_LINK",
+    ]
     assert only_says_what_is_absent(got)
 
 

@@ -11,6 +11,7 @@ The tables, as far as they are there (schema of 2021 to 2026)::
     message_media, message_thumbnail, message_quoted, message_quoted_media, message_forwarded,
     message_revoked, message_edit_info, message_text, message_group_invite, message_system and its
     _chat_participant, _value_change, _number_change: each by message_row_id
+    message_location, message_vcard, message_ui_elements: see :mod:`.whatsapp_cards`
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from amparo.kit.plugin import Warn, parser
 from amparo.kit.sqlite import Beside, Database, text, whole
 from amparo.kit.times import LATEST, from_unix
 from amparo.model import AccountName, Alias, At, Attachment, Id, Message, Quote, Record
+from amparo.parse import whatsapp_cards
 from amparo.parse.links import may_hold_links
 from amparo.parse.whatsapp_codes import REVOKED, SYSTEM, form_of
 from amparo.parse.whatsapp_deleted import LACKING, Hidden
@@ -40,7 +42,7 @@ _NEVER = 1 << 63
 _MAY_LACK = frozenset({
     "jid_map", "lid_display_name", "group_past_participant_user", "group_participant_user.add_timestamp",
     "message_edit_info", "message_media.media_caption", "message_revoked.revoke_timestamp",
-    "media_hash_thumbnail", "message_quoted_media", *LACKING,
+    "media_hash_thumbnail", "message_quoted_media", *LACKING, *whatsapp_cards.LACKING,
     *(f"message_quoted.{name}" for name in _QUOTED[2:]),
 })  # fmt: skip
 """What came with later versions or went with earlier ones."""
@@ -48,7 +50,7 @@ _MAY_LACK = frozenset({
 
 @parser(
     "whatsapp_android",
-    version=2,
+    version=3,
     tables={"message.key_id", "message.chat_row_id", "message.from_me"},
 )
 def whatsapp_android(database: Database, found: Found) -> Iterator[Record | Warn]:
@@ -129,6 +131,8 @@ class _Messages:
         self._change = self._beside("system_value_change", ("old_data",))
         self._numbers = self._beside("system_number_change", ("old_jid_row_id", "new_jid_row_id"))
         self._hidden = Hidden(database)
+        self._cards = whatsapp_cards.Cards(database)
+        self._sides |= self._cards.sides
         self._moving = _still_in_old_table(database)
         self._pictured = _hashes_with_pictures(database)
         self._carriers: dict[Id, Id] = {}
@@ -181,6 +185,8 @@ class _Messages:
         media = self._media.take(number) if self._media.next <= number else ()
         if media and not body:
             body = losses.text(media[0][10])
+        words, linked = self._cards.take(number)
+        body = body or losses.text(words)
         quoted = self._quoted.take(number) if self._quoted.next <= number else ()
         score = self._forwarded.take(number) if self._forwarded.next <= number else ()
         edit = self._edit.take(number) if self._edit.next <= number else ()
@@ -212,8 +218,9 @@ class _Messages:
             or self._text.next <= number
             or self._invite.next <= number
             or (body and may_hold_links(body))
+            or (linked and may_hold_links(linked))
         ):
-            yield from self._links(number, message, body, quoted)
+            yield from self._links(number, message, f"{body}\n{linked}" if linked else body, quoted)
         owner = message.id
         for piece in media:
             attachment = self._attachment(piece, message.id, body)
