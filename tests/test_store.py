@@ -341,6 +341,16 @@ def test_a_new_version_replaces_what_the_old_one_made(store: Store) -> None:
     counts_hold(store)
 
 
+def test_records_without_a_word_are_taken_back_too(store: Store) -> None:
+    one = file(1)
+    store.put([EXHIBIT, one], "evidence/folder")
+    store.finish(action(), [message(1, one, text="")], [(one.id, "parse/x", 1)], "parse/x")
+    assert store.retract("parse/x", one.id) == 1 and not list(store.each(Message))
+    store.finish(action(), [message(2, one)], [(one.id, "parse/x", 2)], "parse/x")
+    assert [hit.kind for hit in store.search("hello")] == ["message"]
+    counts_hold(store)
+
+
 def test_retract_by_content_and_by_whole_exhibit(store: Store) -> None:
     store.put([EXHIBIT])
     prints = [Fingerprint(content=c, algorithm="pdq", value=b"1", quality=1) for c in ("c", "d")]

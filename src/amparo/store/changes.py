@@ -76,7 +76,8 @@ class Changes:
             return 0
         if form.searched:
             documents = [(form.doc(row[-1]), form.words(row)) for row in rows]
-            self.backend.drop_words(self.connection, [d for d in documents if d[1]])
+            if worded := [document for document in documents if document[1]]:
+                self.backend.drop_words(self.connection, worded)
         self._count(form, [row[: len(form.names) + 1] for row in rows], -1)
         return len(rows)
 
