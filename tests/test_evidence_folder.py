@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,23 +134,29 @@ def test_a_file_that_cannot_be_read_is_kept_without_content(
 
 def changing(monkeypatch: pytest.MonkeyPatch, path: Path, times: int) -> list[int]:
     """Rewrites the file after each of its first ``times`` whole readings."""
-    real, done = folder._read, [0]
+    done = [0]
 
-    def read(*arguments: object) -> int:
-        size = real(*arguments)
-        done[0] += 1
-        if done[0] <= times:
-            path.write_bytes(b"%d" % done[0] * 10)
-        return size
+    def rewriting(real: Callable[..., int]) -> Callable[..., int]:
+        def read(*arguments: object) -> int:
+            size = real(*arguments)
+            done[0] += 1
+            if done[0] <= times:
+                path.write_bytes(b"%d" % done[0] * 10)
+            return size
 
-    monkeypatch.setattr(folder, "_read", read)
+        return read
+
+    for name in ("_read", "_fill"):
+        monkeypatch.setattr(folder, name, rewriting(getattr(folder, name)))
     return done
 
 
+@pytest.mark.parametrize("held", [folder.HELD, 5])
 @pytest.mark.parametrize("changes", [0, 1, 2, 3])
 def test_a_changing_file_is_read_until_two_readings_agree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int, held: int
 ) -> None:
+    monkeypatch.setattr(folder, "HELD", held)
     path = tmp_path / "log"
     path.write_bytes(b"0" * 10)
     done = changing(monkeypatch, path, changes)
@@ -161,9 +168,31 @@ def test_a_changing_file_is_read_until_two_readings_agree(
     assert content.md5 == hashlib.md5(last).hexdigest()
 
 
-def test_a_file_that_never_stops_changing_is_a_problem(
+def test_a_file_that_outgrows_what_is_held_is_hashed_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(folder, "HELD", 15)
+    path = tmp_path / "log"
+    path.write_bytes(b"0" * 10)
+    real = folder._fill
+
+    def growing(*arguments: object) -> int:
+        size = real(*arguments)  # type: ignore[arg-type]
+        path.write_bytes(b"1" * 40)
+        return size
+
+    monkeypatch.setattr(folder, "_fill", growing)
+    _, contents, problems = taken(tmp_path)
+    assert not problems
+    (content,) = contents.values()
+    assert (content.size, content.sha256) == (40, hashlib.sha256(b"1" * 40).hexdigest())
+
+
+@pytest.mark.parametrize("held", [folder.HELD, 0])
+def test_a_file_that_never_stops_changing_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(folder, "HELD", held)
     path = tmp_path / "log"
     path.write_bytes(b"0")
     changing(monkeypatch, path, 9)

@@ -1,4 +1,4 @@
-"""What a folder handed over as an exhibit holds: every entry listed, every file hashed twice.
+"""What a folder handed over as an exhibit holds: every entry listed, every file read twice and hashed.
 
 The host does this itself: it lists and reads but never interprets a byte beyond its leading signature.
 Nothing is followed out of the folder: every step is an ``openat`` of one name without symlinks.
@@ -6,6 +6,7 @@ Nothing is followed out of the folder: every step is an ``openat`` of one name w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,6 +23,8 @@ from amparo.model import Content, File, Id, Problem, make_id, path_bytes, path_t
 
 PLUGIN = "evidence/folder"
 BLOCK = 1 << 20
+HELD = 8 << 20
+"""Two readings of a file up to this many bytes are held and compared; of a larger one, their SHA-256."""
 READINGS = 5
 """After this many readings of which no two in a row agreed, a file is given up."""
 DEEPEST = 2048
@@ -30,7 +33,7 @@ DEEPEST = 2048
 Progress = Callable[[int, int], None]
 """Called with (files finished, bytes read) since the last call; never twice at once."""
 
-_OWN = local()  # each thread's one block of memory
+_OWN = local()  # each thread's blocks of memory
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -249,31 +252,79 @@ def _hash_piece(path: Path, sha256: hashlib._Hash, progress: Progress) -> int:
 
 def _agree(fd: int, progress: Progress) -> tuple[Content | None, int]:
     """The content of a file when two readings in a row agreed, and how many readings it took."""
+    if os.fstat(fd).st_size <= HELD:
+        with contextlib.suppress(_TooLarge):
+            return _agree_held(fd, progress)
+    return _agree_hashed(fd, progress)
+
+
+class _TooLarge(Exception):
+    """A file grew beyond what is held while it was read."""
+
+
+def _agree_held(fd: int, progress: Progress) -> tuple[Content | None, int]:
+    """:func:`_agree` byte by byte: only what agreed is hashed, and that once."""
+    if not hasattr(_OWN, "held"):
+        _OWN.held = (bytearray(HELD + 1), bytearray(HELD + 1))
+    now, before = _OWN.held
+    last = -1
+    for reading in range(1, READINGS + 1):
+        data = memoryview(now)[: _fill(fd, now, progress)]
+        if len(data) == last and before.startswith(data):
+            hashes = _hashes()
+            for one in hashes:
+                one.update(data)
+            return _content(hashes, bytes(data[:HEAD]), last), reading
+        now, before, last = before, now, len(data)
+        _forget(fd)
+    return None, READINGS
+
+
+def _fill(fd: int, into: bytearray, progress: Progress) -> int:
+    """Read a whole file into memory; its size in bytes. Raises _TooLarge when it is more than HELD."""
+    size, view = 0, memoryview(into)
+    while count := os.preadv(fd, [view[size:]], size):
+        size += count
+        progress(0, count)
+    if size > HELD:
+        raise _TooLarge
+    return size
+
+
+def _agree_hashed(fd: int, progress: Progress) -> tuple[Content | None, int]:
+    """:func:`_agree` for a file of any size; of the second reading only the SHA-256 is taken."""
     before: tuple[str, Content | None] = ("", None)
     for reading in range(1, READINGS + 1):
         head = bytearray()
-        sha256 = hashlib.sha256()
         if reading == 2:
+            sha256 = hashlib.sha256()
             _read(fd, [sha256], head, progress)
             if sha256.hexdigest() == before[0]:
                 return before[1], reading
             before = (sha256.hexdigest(), None)
         else:
-            sha1 = hashlib.sha1(usedforsecurity=False)
-            md5 = hashlib.md5(usedforsecurity=False)
-            size = _read(fd, [sha256, sha1, md5], head, progress)
-            content = Content(
-                sha256=sha256.hexdigest(),
-                sha1=sha1.hexdigest(),
-                md5=md5.hexdigest(),
-                size=size,
-                mime=sniff(bytes(head), size),
-            )
+            hashes = _hashes()
+            size = _read(fd, hashes, head, progress)
+            content = _content(hashes, bytes(head), size)
             if content.sha256 == before[0]:
                 return content, reading
             before = (content.sha256, content)
         _forget(fd)
     return None, READINGS
+
+
+def _hashes() -> list[hashlib._Hash]:
+    """SHA-256, SHA-1 and MD5."""
+    return [
+        hashlib.sha256(),
+        hashlib.sha1(usedforsecurity=False),
+        hashlib.md5(usedforsecurity=False),
+    ]
+
+
+def _content(hashes: list[hashlib._Hash], head: bytes, size: int) -> Content:
+    sha256, sha1, md5 = (one.hexdigest() for one in hashes)
+    return Content(sha256=sha256, sha1=sha1, md5=md5, size=size, mime=sniff(head, size))
 
 
 def _read(fd: int, hashes: list[hashlib._Hash], head: bytearray, progress: Progress) -> int:

@@ -45,10 +45,12 @@ def measures(pixels: Pixels) -> Measures:
     """
     rows, columns = (max(1, n // LINES) for n in pixels.shape[:2])
     part = pixels[::rows]
-    green = part[:, :, 1].astype(np.int16)
-    across = np.abs(np.diff(green, axis=1)).astype(np.uint8)
-    down = np.abs(np.diff(pixels[:, ::columns, 1].astype(np.int16), axis=0)).astype(np.uint8)
-    steps, falls, levels = _shares(across), _shares(down), _shares(green)
+    green = np.ascontiguousarray(part[:, :, 1])
+    low, high = np.minimum(green[:, 1:], green[:, :-1]), np.maximum(green[:, 1:], green[:, :-1])
+    across = high - low
+    some = np.ascontiguousarray(pixels[:, ::columns, 1])
+    down = np.maximum(some[1:], some[:-1]) - np.minimum(some[1:], some[:-1])
+    levels = np.bincount(green.ravel(), minlength=256) / green.size
     runs = np.convolve(levels, np.ones(5), "same")
     first = int(runs.argmax())
     rest = runs.copy()
@@ -57,15 +59,14 @@ def measures(pixels: Pixels) -> Measures:
     few = part[:, ::columns].astype(np.int16)
     strong = across >= 32
     by_row = strong.mean(axis=1)
-    low, high = np.minimum(green[:, 1:], green[:, :-1]), np.maximum(green[:, 1:], green[:, :-1])
     pure = (low <= 5) | (high >= 250)
     return np.array(
         [
-            steps[0],
-            falls[0],
-            steps[32:].sum(),
-            falls[32:].sum(),
-            steps[1:7].sum(),
+            _share(across == 0),
+            _share(down == 0),
+            _share(strong),
+            _share(down >= 32),
+            _share((across >= 1) & (across < 7)),
             runs[first],
             rest.max(),
             float(levels @ (_LEVELS - mean) ** 2) ** 0.5,
@@ -78,9 +79,8 @@ def measures(pixels: Pixels) -> Measures:
     )
 
 
-def _shares(values: NDArray[np.uint8] | NDArray[np.int16]) -> Measures:
-    """How often each of 256 values occurs."""
-    return np.bincount(values.ravel(), minlength=256) / max(1, values.size)
+def _share(those: NDArray[np.bool_]) -> float:
+    return int(np.count_nonzero(those)) / max(1, those.size)
 
 
 def kind_of(content: Id, pixels: Pixels, camera: bool) -> ContentKind:

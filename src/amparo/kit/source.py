@@ -55,6 +55,13 @@ class FdReader(Reader):
         """As it lies in the file."""
         return os.pread(self._fd, want, self._offset + at)
 
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """As in every reader, but without a copy on the way."""
+        want = max(0, min(len(buffer), self._size - self._at))
+        count = os.preadv(self._fd, [memoryview(buffer)[:want]], self._offset + self._at)
+        self._at += count
+        return count
+
 
 class Source:
     """One file's bytes inside a cell: ``size`` in bytes, ``stream()`` to read, companions beside it.

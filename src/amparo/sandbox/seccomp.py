@@ -32,6 +32,7 @@ ALLOW: dict[str, tuple[int | None, int | None]] = {
     "dup": (32, 23),
     "readv": (19, 65),
     "preadv": (295, 69),
+    "preadv2": (327, 286),
     "writev": (20, 66),
     "poll": (7, None),
     "ppoll": (271, 73),
