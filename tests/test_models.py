@@ -9,9 +9,11 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from amparo.cli import main
@@ -32,6 +34,7 @@ from amparo.model import (
     Record,
     StackMember,
 )
+from amparo.review import create_app
 from amparo.run import learnt, models
 from amparo.run.exhibits import kinds_of
 from amparo.run.writer import named
@@ -422,3 +425,44 @@ def test_a_match_weighs_what_its_card_states() -> None:
     assert weight(card, False) == 1.0 < weight(card, True)
     poor = read_card(descriptor_card().replace("false_match = 0.001", "false_match = 0.8"))
     assert weight(poor, False) == pytest.approx(0.0, abs=0.01)
+
+
+def test_the_desk_shows_scores_with_their_errors_and_the_gallery_finds_by_them(
+    case: Path, tmp_path: Path, capsys: Said
+) -> None:
+    labels = classifier_card(("bright & <b>", 0.7), DARK)
+    said(capsys, "model", case, "add", *files(tmp_path, brightness(), labels))
+    said(capsys, "model", case, "add", *files(tmp_path, grid(), descriptor_card(), "grid"))
+    said(capsys, "run", case)
+    with Case.open(case, write=True) as opened:
+        names = names_of(opened)
+        (light,) = opened.store.each(ModelCard, name="light")
+        app = create_app(opened, "secret", lambda *_: None, "Analyst 1")
+        desk = TestClient(app, base_url="http://127.0.0.1:8123")
+        assert desk.get("/?token=secret").status_code == 200
+
+        def shown(query: str) -> list[str]:
+            answer = desk.get(f"/gallery?format=json{query}").json()
+            return [names[tile["id"]] for tile in answer["tiles"]]
+
+        dark = quote(f"{light.id[:8]}:dark")
+        assert shown(f"&model={dark}") == ["night.png"]
+        assert shown(f"&order={quote('score ')}{dark}")[0] == "night.png"
+        assert shown(f"&order={quote('score ')}{dark}")[4] == "day.png"
+        assert len(shown("&model=nothing&order=nothing")) == len(shown("")) == 6
+        day = next(id for id, name in names.items() if name == "day.png")
+        page = desk.get(f"/content/{day}").text
+        assert "bright &amp; &lt;b&gt;" in page and "<b>0.93</b>" in page
+        assert "missed 10.00% of what is (40 drawn squares)" in page
+        assert "missed 20.00% of same ones (1,000 drawn pairs)" in page
+        assert light.sha256 in page and "never an identity" in page
+        told = desk.get(f"/content/{day}?format=json").json()["models"]
+        assert [(m["label"], m["reached"]) for m in told] == [
+            ("", False),
+            ("bright & <b>", True),
+            ("dark", False),
+        ]
+        assert "bright &amp; &lt;b&gt;" in desk.get("/gallery").text
+        assert desk.get(f"/record/model_card/{light.id}").status_code == 200
+        assert desk.get(f"/record/model_score/{told[1]['id']}").status_code == 200
+        assert not list(opened.store.each(Mark))

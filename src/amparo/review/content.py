@@ -27,6 +27,7 @@ from amparo.model import (
 )
 from amparo.review.desk import Desk
 from amparo.review.films import FORMS, film_of
+from amparo.review.learnt import told
 from amparo.review.links import described, links_of
 from amparo.review.listing import alike, whole
 from amparo.review.steps import earliest, steps, travel
@@ -72,6 +73,7 @@ def content(request: Request, id: Id) -> Response:
             "exif": next(iter(reads.rows(Exif, content=id)), None),
             "positions": reads.rows(Position, content=id),
             "fingerprints": reads.rows(Fingerprint, content=id),
+            "models": told(reads, id),
             "problems": reads.rows(Problem, subject=id),
             "files": files[:FILES],
             "file_count": len(files),

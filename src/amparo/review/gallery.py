@@ -23,7 +23,7 @@ from amparo.model import (
 )
 from amparo.review.desk import Desk
 from amparo.review.listing import whole
-from amparo.review.stacks import KNOWN, ORDERS, Filter, Queue
+from amparo.review.stacks import KNOWN, Filter, Queue, by_score
 from amparo.review.steps import earliest, steps, travel
 
 router = APIRouter()
@@ -32,16 +32,18 @@ LIVE = 120
 """Most tiles one answer holds."""
 
 
-def wanted(request: Request, desk: Desk) -> Filter:
+def wanted(request: Request, desk: Desk, queue: Queue) -> Filter:
     """The filter an address asks for; values that are not offered fall back to the default."""
     query = request.query_params
     known, order, grade = (query.get(n, "") for n in ("known", "order", "grade"))
     codes = {category.code for category in desk.scheme.categories}
+    model = query.get("model", "")
     return Filter(
         known=known if known in SHOWN else "hide",
         grade=grade if grade == "none" or grade in codes else "any",
         exhibit=query.get("exhibit", ""),
-        order=order if order in ORDERS else "unseen",
+        order=order if order in queue.orders else "unseen",
+        model=model if model in queue.scores else "",
     )
 
 
@@ -49,7 +51,8 @@ def wanted(request: Request, desk: Desk) -> Filter:
 def gallery(request: Request) -> Response:
     """A window of the queue: from a rank, or after or before a position."""
     desk = Desk.of(request)
-    queue, filter_ = desk.queue(), wanted(request, desk)
+    queue = desk.queue()
+    filter_ = wanted(request, desk, queue)
     query = request.query_params
     window = queue.window(
         filter_,
@@ -80,6 +83,7 @@ def gallery(request: Request) -> Response:
             "scheme_title": desk.scheme.title,
             "categories": desk.scheme.categories,
             "exhibits": exhibits,
+            "models": [(k, by_score(k), s.said, s.threshold) for k, s in queue.scores.items()],
         },
     )
 

@@ -24,6 +24,7 @@ POINTS_AT = {
     "held_by": "/record/file/",
     "gone_from": "/record/file/",
     "known_set": "/record/known_set/",
+    "model": "/record/model_card/",
     "content": "/content/",
     "stack": "/content/",
     "account": "/account/",

@@ -24,9 +24,9 @@ from amparo.model import (
     StackMember,
     Unseen,
 )
+from amparo.review.learnt import Scores, scores_of
 from amparo.store.case import Case
 
-ORDERS = ("unseen", "copies", "newest")
 KNOWN = ("", "alert", "ignore")
 LAST = 1 << 40
 """Place in the never-seen queue of what is not in it."""
@@ -40,13 +40,16 @@ class Filter:
     """What part of the queue is asked for.
 
     ``known`` is ``hide`` (all but ignored), ``unknown``, ``alert``, ``ignore`` or ``all``; ``grade``
-    is ``any``, ``none`` or a code of the case's scheme; ``exhibit`` an id or "".
+    is ``any``, ``none`` or a code of the case's scheme; ``exhibit`` an id or ""; ``order`` is ``unseen``,
+    ``copies``, ``newest`` or :func:`by_score` of a label of a registered classifier; ``model`` such a label
+    that shall have reached its threshold, or "".
     """
 
     known: str = "hide"
     grade: str = "any"
     exhibit: Id = ""
     order: str = "unseen"
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Queue:
     """Scheme, version and code of the latest judgement; code "" means none."""
     stack_of: dict[Id, int]
     exhibits: dict[Id, Ints]
+    scores: dict[str, Scores] = field(default_factory=dict)
+    """What registered classifiers give, by model and label."""
     orders: dict[str, Ints] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,6 +99,8 @@ class Queue:
             "copies": np.lexsort((index, -self.newest, -self.files)),
             "newest": np.lexsort((index, -self.files, -self.newest)),
         }
+        for key, scores in self.scores.items():
+            self.orders[by_score(key)] = np.lexsort((index, self.rank, -scores.values))
 
     def grade(self, content: Id, scheme: str, version: str, code: str) -> None:
         """Takes over a new judgement, so that filters see it at once."""
@@ -116,6 +123,9 @@ class Queue:
             here = np.zeros(len(self.centres), bool)
             here[self.exhibits.get(wanted.exhibit, np.zeros(0, np.int64))] = True
             keep &= here
+        if wanted.model:
+            scores = self.scores[wanted.model]
+            keep &= scores.values >= scores.threshold
         if wanted.grade == "none":
             keep &= np.fromiter((not g[2] for g in self.grades), bool, len(self.grades))
         elif wanted.grade != "any":
@@ -145,6 +155,11 @@ class Queue:
             start = min(max(0, rank or 0), max(0, len(places) - 1))
         some = places[start : start + limit]
         return Window(some.tolist(), order[some].tolist(), len(places), start)
+
+
+def by_score(label: str) -> str:
+    """The order by a label of a registered classifier, the highest score first."""
+    return f"score {label}"
 
 
 def build_queue(case: Case) -> Queue:
@@ -212,6 +227,7 @@ def build_queue(case: Case) -> Queue:
         ), stack_of, count),
         stack_of=stack_of,
         exhibits=exhibits,
+        scores=scores_of(store, stack_of, count),
     )  # fmt: skip
 
 
