@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,22 @@ def test_a_port_that_is_taken_and_a_scheme_nobody_knows(
         assert "in use" in refused(capsys, "review", case, "--no-open", "--port", port)
     monkeypatch.setenv("AMPARO_SCHEME", "nonsense")
     assert "scheme" in refused(capsys, "review", case, "--no-open")
+
+
+def test_status_names_databases_that_no_parser_knows(case: Path, card: Path, capsys: Said) -> None:
+    for name, columns in (("notes", "body TEXT"), ("wa_contacts", "jid TEXT, display_name TEXT")):
+        database = sqlite3.connect(card / f"{name}.db")
+        database.execute(f"CREATE TABLE {name} (_id INTEGER PRIMARY KEY, {columns})")
+        database.close()
+    shutil.copy(card / "notes.db", card / "copy.db")
+    assert main(["add", str(case), str(card), "--exhibit", "X-1"]) == 0
+    main(["run", str(case)])
+    capsys.readouterr()
+    main(["status", str(case), "--json"])
+    unknown = json.loads(capsys.readouterr().out)["unknown_databases"]
+    assert [row["exhibit"] for row in unknown] == ["X-1"] and unknown[0]["path"] != "wa_contacts.db"
+    main(["status", str(case)])
+    assert "Databases of applications no parser knows: 1" in capsys.readouterr().out
 
 
 def test_score_wants_the_truth(case: Path, tmp_path: Path, capsys: Said) -> None:

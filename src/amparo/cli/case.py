@@ -165,7 +165,7 @@ def status(args: argparse.Namespace) -> int:
     from amparo.cli.erased import erased
     from amparo.cli.erased import lines as erased_lines
     from amparo.model import Exhibit, Problem
-    from amparo.run.plan import Plan
+    from amparo.run.plan import Plan, unknown_databases
 
     with opened(args.case) as case:
         store = case.store
@@ -174,9 +174,13 @@ def status(args: argparse.Namespace) -> int:
         exhibits = sorted(store.each(Exhibit), key=lambda e: (e.country, e.number))
         waiting = [e.number for e in plan.exhibits()]
         unsettled = [s.id for s in plan.all() if not plan.settled(s)]
-        problems = list(store.each(Problem))
         gone = erased(store)
         by_exhibit = {e.id: e.number for e in exhibits}
+        problems = sorted(
+            store.each(Problem),
+            key=lambda p: (by_exhibit.get(p.exhibit, ""), p.path, p.stage, p.reason, p.id),
+        )
+        unknown = sorted((by_exhibit.get(f.exhibit, ""), f.path) for f in unknown_databases(store))
         data = {
             "case": case.config.name,
             "exhibits": [
@@ -187,6 +191,7 @@ def status(args: argparse.Namespace) -> int:
             "waiting_for_intake": waiting,
             "pending_plugins": unsettled,
             "erased": gone,
+            "unknown_databases": [{"exhibit": e, "path": p} for e, p in unknown],
             "problems": [
                 {
                     "stage": p.stage,
@@ -216,6 +221,14 @@ def status(args: argparse.Namespace) -> int:
             lines += table(rows, ("exhibit", "what", "why"))
             if len(problems) > 200:
                 lines.append(f"… and {len(problems) - 200} more: amparo status --json")
+        if unknown:
+            lines += ["", f"Databases of applications no parser knows: {len(unknown)}"]
+            lines += table([*unknown[:20]], ("exhibit", "database"))
+            if len(unknown) > 20:
+                lines.append(f"… and {len(unknown) - 20} more: amparo status --json")
+            lines.append(
+                "  Their erased rows were looked for (Erased, on the desk); see docs/add-a-parser.md"
+            )
         answer(args.json, data, lines)
         return PROBLEMS if problems else DONE
 

@@ -32,7 +32,7 @@ from amparo.run import learnt
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
-from amparo.store import WHOLE, Case
+from amparo.store import WHOLE, Case, Store
 
 READING = ("evidence", "fingerprint", "parse", "recover")
 RECOVERY_VERSION = 2
@@ -222,7 +222,8 @@ class Plan:
                 content = contents[file.content]
                 if spec.once and first[content.id] != file.id:
                     continue
-                names = self._names(content) if spec.tables or spec.beside else frozenset()
+                wanted = spec.tables or spec.beside
+                names = names_of(self._store, content.id) if wanted else frozenset()
                 if spec.fits(content.mime, file.path, names):
                     task = beside(spec, content, file, names) if spec.beside else spec
                     job = self._exhibits.file_job(task, file, content)
@@ -239,11 +240,28 @@ class Plan:
         for mime in (SQLITE,) if spec.tables else spec.mimes:
             yield from self._store.each(Content, mime=mime)
 
-    def _names(self, content: Content) -> frozenset[str]:
-        structures = self._store.each(Structure, content=content.id)
-        return frozenset(
-            name for s in structures for full in s.names for name in (full, full.partition(".")[0])
-        )
+
+def names_of(store: Store, content: Id) -> frozenset[str]:
+    """Names of tables and of their columns, ``table`` and ``table.column``, of a database."""
+    structures = store.each(Structure, content=content)
+    return frozenset(
+        name for s in structures for full in s.names for name in (full, full.partition(".")[0])
+    )
+
+
+def unknown_databases(store: Store) -> list[File]:
+    """Databases of applications that no parser knows; each content once."""
+    parsers = [s for s in discover() if s.stage == "parse" and s.tables]
+    known = {
+        id for (id,) in store.columns(Structure, "content")
+        if any(p.fits(SQLITE, "", names_of(store, id)) for p in parsers)
+    }  # fmt: skip
+    contents = {c.id for c in store.each(Content, mime=SQLITE)} - known
+    files = store.each(File, content=contents) if contents else ()
+    found: dict[Id, File] = {}
+    for file in files:
+        found.setdefault(file.content, file)
+    return list(found.values())
 
 
 def beside(spec: Spec, content: Content, file: File, names: frozenset[str]) -> Spec:
