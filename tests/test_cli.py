@@ -14,7 +14,20 @@ import pytest
 
 from amparo.cli import main
 from amparo.match.sets import compile_set
-from amparo.model import AccountName, At, Exhibit, Problem, Seal
+from amparo.model import (
+    Account,
+    AccountName,
+    At,
+    Exhibit,
+    Message,
+    Problem,
+    Record,
+    Resolution,
+    Seal,
+    Tenure,
+    Thread,
+    ThreadInfo,
+)
 from amparo.store import Case
 
 Said = pytest.CaptureFixture[str]
@@ -103,6 +116,44 @@ def test_an_account_is_found_behind_many_other_hits(case: Path, capsys: Said) ->
         opened.store.put([AccountName(at=at, account="a", name="Pine token", source="push")])
     assert main(["find", str(case), "--account", "pine", "--json", "--limit", "5"]) == 0
     assert [f["kind"] for f in json.loads(capsys.readouterr().out)["found"]] == ["account_name"]
+
+
+def test_an_account_is_told_once_with_its_names_and_groups(case: Path, capsys: Said) -> None:
+    exhibit = Exhibit(number="ES-1", form="folder", source="/x")
+    at = At(exhibit.id, "file", "wa_contacts", 1)
+    phone = Account(service="whatsapp", handle="447700900001@s.whatsapp.net", form="phone",
+                    phone="+447700900001", country="GB")  # fmt: skip
+    lid = Account(service="whatsapp", handle="77@lid", form="lid")
+    chat = Thread(service="whatsapp", handle="1203@g.us", form="group")
+    records: list[Record] = [
+        exhibit,
+        phone,
+        lid,
+        chat,
+        ThreadInfo(at=at, thread=chat.id, subject="Orchard"),
+    ]
+    records += [Resolution(form="account", source=a.id, canonical=phone.id) for a in (phone, lid)]
+    records += [AccountName(at=at, account=a.id, name="Pine", source="push") for a in (phone, lid)]
+    records += [
+        Tenure(thread=chat.id, account=lid.id, role="admin", since=1_700_000_000_000, until=None, present=True),
+        Message(at=at, thread=chat.id, key="K", sender=lid.id, from_owner=False,
+                sent=1_700_000_060_000, form="text", text="quince"),
+    ]  # fmt: skip
+    with Case.open(case, write=True) as opened:
+        opened.store.put(records)
+    for words in ("pine", "+447700900001", "447700900001"):
+        assert main(["find", str(case), "--account", words]) == 0
+        said = capsys.readouterr().out
+        assert said.splitlines()[0] == "+447700900001 GB  447700900001@s.whatsapp.net, 77@lid", (
+            words
+        )
+        assert "called Pine on ES-1" in said and said.count("on the desk") == 1
+        assert "in Orchard, admin: 2023-11-14 22:13:20 UTC to at seizure" in said
+    assert main(["find", str(case), "--text", "quince"]) == 0
+    assert "2023-11-14 22:14:20 UTC by +447700900001 in Orchard" in capsys.readouterr().out
+    assert main(["find", str(case), "--account", "pine", "--json"]) == 0
+    (account,) = json.loads(capsys.readouterr().out)["accounts"]
+    assert account["names"] == {"Pine": ["ES-1"]} and account["groups"][0]["role"] == "admin"
 
 
 def test_a_port_that_is_taken_and_a_scheme_nobody_knows(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from amparo.match.find import Alike
     from amparo.model import ModelCard
     from amparo.sandbox.guard import Outcome
-    from amparo.store import Case, Hit
+    from amparo.store import Case
 
 SAID = {
     "exact": "the same file",
@@ -46,10 +46,10 @@ def find(args: argparse.Namespace) -> int:
 
 def _in_case(case: Case, args: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
     """What one case holds, as data and as lines."""
-    if args.text is not None:
-        return _text(case, args, args.text, ())
-    if args.account is not None:
-        return _text(case, args, args.account, ("account", "account_name"))
+    if args.text is not None or args.account is not None:
+        from amparo.cli.find_text import find_account, find_text
+
+        return find_text(case, args) if args.text is not None else find_account(case, args)
     if args.video is not None or args.audio is not None:
         return find_film(case, args)
     hits, films = (
@@ -62,82 +62,6 @@ def _in_case(case: Case, args: argparse.Namespace) -> tuple[dict[str, object], l
     if args.image is not None:
         found["films"] = films[: args.limit]
     return found, lines
-
-
-def _text(
-    case: Case, args: argparse.Namespace, text: str, kinds: tuple[str, ...]
-) -> tuple[dict[str, object], list[str]]:
-    from amparo.store import Hit
-
-    hits, after = list[Hit](), 0
-    while len(hits) < args.limit and (page := case.store.search(text, args.limit, after)):
-        hits += [h for h in page if not kinds or h.kind in kinds]
-        after = page[-1].place
-    rows: list[dict[str, object]] = [
-        {"kind": h.kind, "id": h.id, "text": h.text, **_place(case, h), **_wordings(case, h)}
-        for h in hits[: args.limit]
-    ]
-    lines = []
-    for row in rows:
-        lines.append(f"{row['kind']:<14}{row['id']}  {safe(str(row['text']))}")
-        if row.get("exhibit"):
-            at = f" {row['table']} row {row['row']}" if row.get("table") else ""
-            state = f" ({row['state']})" if row.get("state", "live") != "live" else ""
-            lines.append(f"    {safe(str(row['exhibit']))}: {safe(str(row['path']))}{at}{state}")
-        lines += _said(row)
-    return {"found": rows}, lines
-
-
-def _wordings(case: Case, hit: Hit) -> dict[str, object]:
-    """The other wordings of what a hit tells: what it said before, what it says now."""
-    from amparo.model import Version
-
-    mine = [*case.store.each(Version, source=hit.id), *case.store.each(Version, subject=hit.id)]
-    if not mine:
-        return {}
-    rows = sorted(case.store.each(Version, subject=mine[0].subject), key=lambda v: v.place)
-    return {
-        "versions": [
-            {"place": v.place, "current": v.current, "form": v.form, "text": v.text, "id": v.source}
-            for v in rows
-        ]
-    }
-
-
-def _said(row: dict[str, object]) -> list[str]:
-    versions = row.get("versions", [])
-    assert isinstance(versions, list)
-    return [
-        f"    {'now' if v['current'] else 'before'}: {safe(v['text'] or v['form'])}"
-        for v in versions
-        if v["id"] != row["id"]
-    ]
-
-
-def _place(case: Case, hit: Hit) -> dict[str, object]:
-    """Where a hit stands: exhibit, file, table and row."""
-    from amparo.model import KINDS, At, Exhibit, File
-
-    record = case.store.get(KINDS[hit.kind], hit.id)
-    at = getattr(record, "at", None)
-    if isinstance(at, At):
-        file, exhibit = case.store.get(File, at.file), case.store.get(Exhibit, at.exhibit)
-        return {
-            "exhibit": exhibit.number if exhibit else "",
-            "path": file.path if file else "",
-            "table": at.table,
-            "row": at.row,
-            "offset": at.offset,
-            "state": at.state,
-            "method": at.method,
-            "companion": at.companion,
-            "frame": at.frame,
-            "transaction": at.commit,
-        }
-    if isinstance(record, File):
-        exhibit = case.store.get(Exhibit, record.exhibit)
-        return {"exhibit": exhibit.number if exhibit else "", "path": record.path}
-    return {}
 
 
 def _by_hash(case: Case, digest: str) -> list[Alike]:
