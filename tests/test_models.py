@@ -322,6 +322,15 @@ def test_a_card_that_does_not_say_enough_is_refused(card: str, why: str) -> None
     assert "\n" not in str(error.value)
 
 
+def test_the_cards_in_the_documentation_are_cards() -> None:
+    docs = (Path(__file__).parent.parent / "docs" / "models.md").read_text()
+    descriptor, label = re.findall(r"```toml\n(.*?)```", docs, re.S)
+    assert read_card(descriptor).name == "rooms"
+    head = descriptor.split("[descriptor]")[0].replace('"descriptor"  ', '"classifier"')
+    classifier = read_card(head.replace("# output", "output") + label)
+    assert (classifier.output, classifier.labels[0].name) == ("softmax", "vehicle")
+
+
 def given(data: bytes, card: str, picture: bytes) -> list[Any]:
     """What a model gives for a picture, without a cell."""
     source = Source.of_bytes(picture)

@@ -25,6 +25,7 @@ from amparo.model import (
     Mark,
     Media,
     Message,
+    ModelScore,
     Position,
     Problem,
     Record,
@@ -359,6 +360,26 @@ def test_retract_by_content_and_by_whole_exhibit(store: Store) -> None:
     assert [p.content for p in store.each(Fingerprint)] == ["d"]
     store.put([message(1)], "evidence/report")
     assert store.retract("evidence/report", EXHIBIT.id) == 1
+
+
+def test_what_a_plugin_made_of_everything_is_forgotten(store: Store) -> None:
+    def scored(plugin: str, model: str) -> None:
+        names = [f"c{n}" for n in range(1300)]
+        rows = [ModelScore(content=c, model=model, label="x", score=0.5) for c in names]
+        trouble = [Problem(stage="fingerprint", plugin=plugin, subject=model, reason="why")]
+        done = [(subject, plugin, 1) for subject in (*names, model)]
+        store.finish(action(), [*rows, *trouble], done, plugin)
+        store.replace((), [], action(), plugin, 1, "revision")
+
+    scored("fingerprint/a", "one")
+    scored("fingerprint/b", "two")
+    assert store.forget("fingerprint/a") == 1301
+    assert {s.model for s in store.each(ModelScore)} == {"two"}
+    assert [p.plugin for p in store.each(Problem)] == ["fingerprint/b"]
+    assert store.is_done("fingerprint/a", WHOLE) is store.is_done("fingerprint/a", "c1") is None
+    assert store.is_done("fingerprint/b", WHOLE) == (1, "revision")
+    assert store.forget("fingerprint/a") == 0
+    counts_hold(store)
 
 
 def test_replace_makes_the_output_exactly_this(store: Store) -> None:

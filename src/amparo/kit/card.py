@@ -8,6 +8,7 @@
     purpose = "the same room in another picture"
     trained_on = "120,000 pictures of hotel rooms"
     licence = "own work"
+    # output = "softmax"                    # classifier: "probability" (unless said), "softmax", "sigmoid": applied
 
     [input]                                 # 8-bit RGB, upright, squeezed to side x side
     side = 288
@@ -23,8 +24,6 @@
     measured_on = "4,000 pairs of the unit's own rooms"
 
 and for a classifier, instead of the last part::
-
-    output = "probability"                  # or "softmax", "sigmoid", which are then applied
 
     [[label]]                               # one for each number of the first output, in its order
     name = "vehicle"
