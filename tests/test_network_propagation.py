@@ -74,6 +74,26 @@ def test_a_wrong_clock_does_not_make_a_second_posting() -> None:
     assert [(p.time, len(p.exhibits)) for p in made] == [(T0, 2)]
 
 
+def left(n: int, thread: Thread, name: str) -> list[Record]:
+    """What an erased message leaves on phone ``n``: its file's hash and its conversation."""
+    stub = Message(at=at(n), thread=thread.id, key="", sender="", from_owner=None, sent=None, form="unknown")  # fmt: skip
+    return [stub, Attachment(at=at(n), message=stub.id, content=content(name))]
+
+
+def test_what_is_left_of_an_erased_message_is_no_further_posting() -> None:
+    rest = left(0, G1, "x")
+    (p,) = run(shown(1, G1, "K", A, T0, "x"), rest)
+    assert (p.key, p.time, p.account) == ("K", T0, A.id)
+    assert p.exhibits == tuple(sorted(PHONES[n].id for n in (0, 1)))
+    assert rest[1].id in p.basis
+    twice = [shown(1, G1, "K", A, T0, "x"), shown(1, G1, "L", B, T0 + HOUR, "x")]
+    made = run(*twice, rest)
+    assert [p.key for p in made] == ["K", "L"]
+    assert all(rest[1].id not in p.basis for p in made), "nobody can tell of which it is left"
+    made = run(shown(1, G2, "K", A, T0, "x"), rest)
+    assert [(p.thread, p.time) for p in made] == [(G2.id, T0), (G1.id, None)]
+
+
 def test_a_key_used_twice_hours_apart_is_two_messages() -> None:
     made = run(shown(1, G1, "K", A, T0, "x"), shown(2, G1, "K", A, T0 + 11 * MINUTE, "x"))
     assert [p.time for p in made] == [T0, T0 + 11 * MINUTE]

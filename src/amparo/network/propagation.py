@@ -146,7 +146,7 @@ def unkeyed(sender: Id, stamp: int) -> str:
 @deriver(
     "postings",
     stage="network",
-    version=3,
+    version=4,
     reads=(Account, Attachment, Link, Message, Resolution),
     makes=(Posting,),
 )
@@ -218,9 +218,10 @@ class Writer:
         held_by: dict[int, list[int]] = {}
         for m, a in zip(message.tolist(), attachment.tolist(), strict=True):
             held_by.setdefault(m, []).append(a)
-        ordered = sorted((self._place(m), m) for m in held_by)
+        shown = self._shown(held_by)
+        ordered = sorted((self._place(m), m) for m in shown)
         paths = self._held.paths
-        grades = {m: int(self._merged.grade[m]) for m in held_by}
+        grades = {m: int(self._merged.grade[m]) for m in shown}
         of_thread: dict[str, list[Dated]] = {}
         for (time, thread, _, _), m in ordered:
             of_thread.setdefault(thread, []).append((time, grades[m]))
@@ -231,9 +232,9 @@ class Writer:
             if (thread, key, account) in used:
                 key = f"{key}@{time}"  # one key used twice, hours apart: two messages
             used.add((thread, key, account))
-            rests = set(ids(self._held.id[held_by[m]]))
+            rests = {id for o in shown[m] for id in ids(self._held.id[held_by[o]])}
             rests |= {paths[id] for id in rests if id in paths}
-            copies, forward = self._copies(m)
+            copies, forward = self._copies(shown[m])
             instant = (time, grades[m])
             yield Posting(
                 content=self._held.contents[number],
@@ -250,6 +251,31 @@ class Writer:
                 basis=tuple(sorted(rests)),
             )
 
+    def _shown(self, held_by: dict[int, list[int]]) -> dict[int, list[int]]:
+        """The messages that are showings of one content, each with those it takes in.
+
+        What is left of an erased message says the content and the conversation, and no more. Where the
+        content was shown there by a message that is known, the remainder is no further showing: it is
+        that message's, or, where there are several, one of theirs that nobody can tell.
+        """
+        thread, nameless = self._merged.thread, {m for m in held_by if self._nameless(m)}
+        shown = {m: [m] for m in held_by if m not in nameless}
+        known: dict[int, list[int]] = {}
+        for m in shown:
+            known.setdefault(int(thread[m]), []).append(m)
+        for m in nameless:
+            same = known.get(int(thread[m]))
+            if same is None:
+                shown[m] = [m]
+            elif len(same) == 1:
+                shown[same[0]].append(m)
+        return shown
+
+    def _nameless(self, message: int) -> bool:
+        """Whether neither key nor time nor sender of a message is known."""
+        key = self._keys[self._merged.key[message]]
+        return key == unkeyed("", NEVER) and int(self._merged.time[message]) == NEVER
+
     def _place(self, message: int) -> tuple[int, str, str, str]:
         """What postings are ordered by: time, conversation, key, sender."""
         time, key = int(self._merged.time[message]), self._keys[self._merged.key[message]]
@@ -262,9 +288,11 @@ class Writer:
             self._accounts[self._merged.sender[message]],
         )
 
-    def _copies(self, message: int) -> tuple[tuple[Id, ...], int | None]:
-        """The exhibits that hold the message, and the highest forward score stated."""
-        rows = self._order[self._bounds[message] : self._bounds[message + 1]]
+    def _copies(self, messages: Sequence[int]) -> tuple[tuple[Id, ...], int | None]:
+        """The exhibits that hold a message or what is left of it, and the highest forward score stated."""
+        rows = np.concatenate(
+            [self._order[self._bounds[m] : self._bounds[m + 1]] for m in messages]
+        )
         exhibits = {self._exhibits[n] for n in self._exhibit[rows].tolist()}
         forward = int(self._forward[rows].max())
         return tuple(sorted(exhibits)), None if forward < 0 else forward
