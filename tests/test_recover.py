@@ -11,6 +11,7 @@ import pytest
 
 from amparo.recover import METHODS, Row, recovered, slack
 from amparo.recover.file import recover_file
+from amparo.recover.words import fts4_block
 from recovering import NOTES, erased, expected, note, noted, opened, taken, values
 
 GONE = [4, 11, 12, 13, 27, 40]
@@ -460,3 +461,37 @@ def test_one_file_as_json_lines(tmp_path: Path) -> None:
 def test_what_is_no_database() -> None:
     with pytest.raises(ValueError, match="not an SQLite database"):
         list(recovered(b"no database at all" * 100))
+
+
+def block4(terms: dict[str, bytes]) -> bytes:
+    """A leaf block of FTS4: terms of fewer than 128 bytes with their lists of documents."""
+    out = bytearray(b"\0")
+    for number, (term, places) in enumerate(terms.items()):
+        out += (b"\0" if number else b"") + bytes((len(term),)) + term.encode()
+        out += bytes((len(places),)) + places
+    return bytes(out)
+
+
+def test_older_blocks_of_a_text_index_are_whole_or_nothing() -> None:
+    good = {"blue": b"\x05\x02\0", "green": b"\x05\x03\x02\x01\x01\x02\0\x02\x02\0"}
+    assert fts4_block(block4(good), 2) is None, "a place may not come twice"
+    good["green"] = b"\x05\x03\x03\x01\x01\x02\0\x02\x02\0"
+    said = [(5, 0, 0, "blue"), (5, 0, 1, "green"), (5, 0, 2, "green"), (5, 1, 0, "green")]
+    assert fts4_block(block4(good), 2) == [*said, (7, 0, 0, "green")]
+    assert fts4_block(block4({"gone": b"\x05\0"}), 1) == [], "a word that left its document"
+    assert fts4_block(block4({"down": b"\x09\x02\0\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\0"}), 1) == [
+        (9, 0, 0, "down"),
+        (7, 0, 0, "down"),
+    ]  # fmt: skip
+    for false in (
+        block4(good)[:-1],  # cut off
+        block4(good) + b"\0",
+        block4({"green": b"\x05\x02\0", "blue": b"\x05\x02\0"}),  # out of order
+        block4({"blue": b"\x05\x02\0\0\x02\0"}),  # one document twice
+        block4({"blue": b"\x05\x01\x07\x02\0"}),  # no such column
+        block4({"blue": b"\0\x02\0"}),  # no such document
+        block4({"blue": b"\x05\x02"}),  # a list without end
+        b"\0\x02\xff\xfe\x03\x05\x02\0",  # no text
+        b"\x01" + block4(good)[1:],  # no leaf
+    ):
+        assert fts4_block(false, 2) is None

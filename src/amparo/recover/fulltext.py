@@ -15,7 +15,14 @@ from amparo.recover.record import Value
 from amparo.recover.row import Row, Where
 from amparo.recover.rows import Recovery
 from amparo.recover.schema import Table, tokens
-from amparo.recover.words import Posting, fts4_leaf, fts5_leaf, fts5_segment, fts5_segments
+from amparo.recover.words import (
+    Posting,
+    fts4_block,
+    fts4_leaf,
+    fts5_leaf,
+    fts5_segment,
+    fts5_segments,
+)
 
 _MOST_WORDS = 100_000
 Places = dict[tuple[int, int], str]
@@ -193,7 +200,7 @@ def _older(index: Index, kept: dict[str, list[Row]]) -> Iterator[tuple[Iterator[
             if type(level) is int and level // 1024 % (index.prefixes + 1):
                 continue
             if isinstance(data, bytes) and row.complete:
-                yield fts4_leaf(data), row.where
+                yield iter(fts4_block(data, len(index.columns)) or ()), row.where
 
 
 _SEGMENT, _PAGE = 37, 31

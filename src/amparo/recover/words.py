@@ -52,6 +52,70 @@ def fts4_leaf(block: bytes) -> Iterator[Posting]:
         first = False
 
 
+def fts4_block(block: bytes, columns: int) -> list[Posting] | None:
+    """What a leaf block of FTS3/4 holds; None for what is no such block.
+
+    Strict, because the block may come from freed bytes that were partly written over: terms ascend and are
+    text, documents and places ascend, columns are below ``columns``, every list ends where it says it does
+    and the last one where the block does.
+    """
+    found: list[Posting] = []
+    height, at = little(block, 0)
+    if height or at >= len(block):
+        return None
+    term = b""
+    while at < len(block):
+        prefix, at = little(block, at) if term else (0, at)
+        size, at = little(block, at)
+        if size <= 0 or not 0 <= prefix <= len(term) or at + size > len(block):
+            return None
+        last, term = term, term[:prefix] + block[at : at + size]
+        length, at = little(block, at + size)
+        if term <= last or length <= 0 or at + length > len(block):
+            return None
+        try:
+            word = term.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        places = list(_fts4_doclist(block[at : at + length]))
+        if not _doclist_holds(block[at : at + length], columns):
+            return None
+        found += [(document, column, place, word) for document, column, place in places]
+        at += length
+    return found
+
+
+def _doclist_holds(data: bytes, columns: int) -> bool:
+    """Whether a list of documents of FTS3/4 is one to its last byte; ascending or descending throughout."""
+    at = document = way = 0
+    while at < len(data):
+        step, at = little(data, at)
+        step -= 1 << 64 if step >= 1 << 63 else 0
+        if at and document and (step == 0 or way * step < 0):
+            return False
+        way = (1 if step > 0 else -1) if document else 0
+        document += step
+        column, fresh = 0, True
+        while True:
+            if at >= len(data):
+                return False
+            value, at = little(data, at)
+            if value == 0:
+                break
+            if value == 1:
+                named, at = little(data, at)
+                if not column < named < columns:
+                    return False
+                column, fresh = named, True
+            elif value < 2 or (value == 2 and not fresh):
+                return False
+            else:
+                fresh = False
+        if fresh and column:
+            return False
+    return document > 0
+
+
 def _fts4_doclist(data: bytes) -> Iterator[tuple[int, int, int]]:
     at = document = 0
     while at < len(data):
