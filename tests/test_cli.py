@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import http.client
 import json
 import os
+import shlex
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from amparo.cli import main
+from amparo.cli.main import EXAMPLES, FIRST, HELP, VERBS, parser
+from amparo.kit.schemes import SCHEMES
 from amparo.match.sets import compile_set
 from amparo.model import (
     Account,
@@ -28,6 +35,7 @@ from amparo.model import (
     Thread,
     ThreadInfo,
 )
+from amparo.run.plan import STAGES
 from amparo.store import Case
 
 Said = pytest.CaptureFixture[str]
@@ -280,3 +288,62 @@ def test_a_database_changed_since_intake_is_not_read_as_the_one_sealed(
     with Case.open(case) as opened:
         (problem,) = opened.store.each(Problem)
         assert "changed since intake" in problem.reason and problem.path == "page.html"
+
+
+def help_of(capsys: Said, *verb: str) -> str:
+    with pytest.raises(SystemExit) as done:
+        main([*verb, "--help"])
+    assert done.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_of_every_verb_shows_a_command_that_is_understood(capsys: Said) -> None:
+    assert set(EXAMPLES) == set(VERBS) == set(HELP)
+    for verb, example in EXAMPLES.items():
+        assert f"example: {example}" in help_of(capsys, verb)
+        assert parser().parse_args(shlex.split(example)[1:]).verb == verb
+    first = help_of(capsys)
+    for line in FIRST.splitlines()[1:7]:
+        assert parser().parse_args(shlex.split(line)[1:]).verb in first
+
+
+def test_help_names_the_stages_and_the_schemes_there_are(capsys: Said) -> None:
+    assert ", ".join(STAGES) in help_of(capsys, "run")
+    assert all(name in help_of(capsys, "new") for name in SCHEMES)
+
+
+def test_every_option_has_words(capsys: Said) -> None:
+    for action in parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            told = [(verb, a) for verb, p in action.choices.items() for a in p._actions]
+    assert [f"{verb} {a.dest}" for verb, a in told if not a.help and not a.choices] == []
+
+
+def test_the_desk_tells_its_address_as_json(case: Path) -> None:
+    desk = subprocess.Popen(
+        [sys.executable, "-m", "amparo", "review", str(case), "--no-open", "--json"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert desk.stdout is not None
+        address = json.loads(desk.stdout.readline())["address"]
+        assert address.startswith("http://127.0.0.1:") and "/?token=" in address
+        host, _, token = address.removeprefix("http://").partition("/")
+        asked = http.client.HTTPConnection(host, timeout=20)
+        asked.request("GET", f"/{token}")
+        assert asked.getresponse().status == 303, "the door opens"
+        asked.close()
+    finally:
+        desk.terminate()
+        desk.wait(20)
+
+
+def test_the_truth_is_found_beside_the_exhibits(case: Path, tmp_path: Path, capsys: Said) -> None:
+    assert "name it" in refused(capsys, "score", case)
+    replay = tmp_path / "operation"
+    (replay / "exhibits" / "ES-1").mkdir(parents=True)
+    (replay / "exhibits.json").write_text("[]")
+    (replay / "truth.db").write_text("no database")
+    assert main(["add", str(case), str(replay / "exhibits" / "ES-1")]) == 0
+    capsys.readouterr()
+    assert f"{replay}/truth.db: no truth file" in refused(capsys, "score", case)

@@ -49,7 +49,11 @@ def new(args: argparse.Namespace) -> int:
     except SQLAlchemyError as error:
         raise Refused(f"no case can be made there: {getattr(error, 'orig', error)}") from error
     case.close()
-    answer(args.json, {"case": str(args.case)}, [f"Created {args.case}"])
+    answer(
+        args.json,
+        {"case": str(args.case)},
+        [f"Created {args.case}; next: amparo add {args.case} PATH"],
+    )
     return DONE
 
 
@@ -94,6 +98,7 @@ def add(args: argparse.Namespace) -> int:
                 raise Refused(str(error)) from error
             problems += bool(differs)
             lines.append(f"  {differs or 'agrees with the SHA-256 stated on paper'}")
+        lines.append(f"Next: amparo run {safe(str(args.case))}")
         answer(args.json, {"exhibits": [t.as_dict() for t in taken]}, lines)
     return PROBLEMS if problems else DONE
 
@@ -156,7 +161,8 @@ def run(args: argparse.Namespace) -> int:
             summary = run_plan(case, plan, Progress(quiet=args.json))
         except (FloorError, GuardError, OSError) as error:
             raise Refused(str(error)) from error
-        answer(args.json, summary.as_dict(), summary.lines())
+        lines = [*summary.lines(), f"The desk: amparo review {safe(str(args.case))}"]
+        answer(args.json, summary.as_dict(), lines)
         return PROBLEMS if summary.counts.problems else DONE
 
 

@@ -41,6 +41,7 @@ def demo(args: argparse.Namespace) -> int:
             "all": round(time.monotonic() - started, 1),
         }
         lines = ["", *_findings(found), "", "Against the truth of the replay:", *report.lines()]
+        lines += ["", f"The case is {path}; its desk: amparo review {path}"] if args.no_open else []
         answer(args.json, {**found, "score": report.as_dict()}, lines)
         if args.no_open or args.json:
             return DONE
@@ -156,16 +157,28 @@ def _findings(found: dict[str, object]) -> list[str]:
     ]
 
 
+def _truth_of(case: Case) -> Path:
+    """The truth beside the exhibits of a replay, where it lies there still."""
+    from amparo.model import Exhibit
+
+    for exhibit in case.store.each(Exhibit):
+        for folder in Path(exhibit.source).parents:
+            if (folder / "truth.db").is_file() and (folder / "exhibits.json").is_file():
+                return folder / "truth.db"
+    raise Refused("no truth file lies beside the exhibits: name it (the replay writes truth.db)")
+
+
 def score(args: argparse.Namespace) -> int:
     """Compare a replay case with its truth."""
     from amparo.replay.score import score as compare
 
-    if not args.truth.is_file():
-        raise Refused(f"{safe(str(args.truth))}: no truth file there")
-    with args.truth.open("rb") as stream:
-        if stream.read(16) != b"SQLite format 3\0":
-            raise Refused(f"{args.truth}: no truth file (the replay writes truth.db)")
     with opened(args.case) as case:
-        report = compare(case.store, args.truth)
+        truth = args.truth or _truth_of(case)
+        if not truth.is_file():
+            raise Refused(f"{safe(str(truth))}: no truth file there")
+        with truth.open("rb") as stream:
+            if stream.read(16) != b"SQLite format 3\0":
+                raise Refused(f"{truth}: no truth file (the replay writes truth.db)")
+        report = compare(case.store, truth)
         answer(args.json, report.as_dict(), report.lines())
         return DONE if report.perfect else PROBLEMS

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from amparo.cli.say import NO_ROOM, REFUSED, STOPPED, Refused, safe
 from amparo.kit.room import no_room
+from amparo.kit.schemes import SCHEMES
 
 VERBS = {
     "demo": "demo",
@@ -42,6 +43,34 @@ HELP = {
     "review": "the web desk, on this machine only",
     "score": "compare a replay case with its truth: recall and precision",
 }
+
+
+STAGES = "evidence, fingerprint, parse, recover, match, link, network, rank"
+EXAMPLES = {
+    "demo": "amparo demo --no-open",
+    "new": 'amparo new raid.amparo --name "Raid 12" --scheme "Project VIC US 2.0"',
+    "add": "amparo add raid.amparo phone-07.zip --exhibit ES-07 --country ES",
+    "label": 'amparo label raid.amparo ES-07 --holder "suspect B"',
+    "run": "amparo run raid.amparo",
+    "status": "amparo status raid.amparo",
+    "verify": "amparo verify raid.amparo",
+    "recover": "amparo recover msgstore.db --table message",
+    "known": "amparo known raid.amparo add national.json --use alert",
+    "model": "amparo model raid.amparo add detector.onnx --card detector.toml",
+    "find": "amparo find raid.amparo --account +34200000000",
+    "review": 'amparo review raid.amparo --as "A. Ruiz"',
+    "score": "amparo score demo-out/small.amparo",
+}
+FIRST = """a case, from beginning to end:
+  amparo new raid.amparo
+  amparo add raid.amparo phone-07.zip --exhibit ES-07 --country ES
+  amparo known raid.amparo add national.json --use alert
+  amparo run raid.amparo
+  amparo status raid.amparo
+  amparo review raid.amparo
+
+amparo VERB --help says more of each; amparo demo shows it all on an invented operation.
+Exit status: 0 done, 1 done with problems listed, 2 refused, 3 no room on the disk."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,29 +112,46 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="amparo",
         description="Amparo: lawfully seized evidence in, a connected case on the desk out.",
+        epilog=FIRST,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=_version())
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, case: bool = True) -> argparse.ArgumentParser:
-        p = verbs.add_parser(name, help=HELP[name], description=HELP[name])
+        p = verbs.add_parser(
+            name,
+            help=HELP[name],
+            description=HELP[name],
+            epilog=f"example:\n  {EXAMPLES[name]}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         p.add_argument("--json", action="store_true", help="answer as JSON")
         if case:
             p.add_argument("case", type=Path, metavar="CASE", help="the case folder")
         return p
 
     p = verb("demo", case=False)
-    p.add_argument("--scale", choices=["small", "tantalio"], default="small")
+    p.add_argument(
+        "--scale",
+        choices=["small", "tantalio"],
+        default="small",
+        help="9 exhibits in a minute (default), or 300 exhibits and 360,000 files",
+    )
     p.add_argument("--out", type=Path, default=Path("demo-out"), help="folder to build in")
     p.add_argument("--no-open", action="store_true", help="do not open the desk afterwards")
 
     p = verb("new")
     p.add_argument("--name", default="", help="name of the operation (default: the folder's)")
-    p.add_argument("--scheme", default="", help="category scheme of the case")
+    p.add_argument(
+        "--scheme", default="", help=f"category scheme of the case: {', '.join(SCHEMES)}"
+    )
     p.add_argument("--store", default="", help="PostgreSQL URL; default: SQLite in the folder")
 
     p = verb("add")
-    p.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    p.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="what came in; read, never changed"
+    )
     p.add_argument("--exhibit", default="", help="exhibit number (default: name of the path)")
     p.add_argument("--country", default="", help="ISO 3166 code of the seizing country")
     p.add_argument("--site", default="", help="where it was seized")
@@ -123,8 +169,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--legal-basis", help="warrant or other authority")
 
     p = verb("run")
-    p.add_argument("--stage", default="", help="only this stage")
-    p.add_argument("--only", default="", help="only this plugin")
+    p.add_argument("--stage", default="", help=f"only this stage: {STAGES}")
+    p.add_argument("--only", default="", help="only this plugin, such as parse/whatsapp_android")
 
     verb("status")
     verb("verify")
@@ -165,7 +211,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--hash", help="MD5, SHA-1, SHA-256 or PDQ in hex")
     what.add_argument("--text", help="words in messages, names, subjects, paths")
     what.add_argument("--account", help="a phone number, JID or part of one")
-    p.add_argument("--limit", type=_positive, default=50)
+    p.add_argument("--limit", type=_positive, default=50, help="at most so many hits (default 50)")
 
     p = verb("review")
     p.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
@@ -173,7 +219,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--as", dest="performer", default="", help="who is looking (default: login)")
 
     p = verb("score")
-    p.add_argument("truth", type=Path, metavar="TRUTH", help="the replay's truth file")
+    p.add_argument(
+        "truth",
+        type=Path,
+        nargs="?",
+        metavar="TRUTH",
+        help="the replay's truth.db (default: the one beside its exhibits)",
+    )
     return top
 
 

@@ -112,6 +112,11 @@ def not_written(request: Request, error: Exception) -> Response:
     return not_done(request, HTTPException(409, f"The case cannot take this now: {error}"))
 
 
+def announced(address: str) -> None:
+    """Says where the desk is, for people."""
+    print(f"The desk is open, for one visit, at\n  {address}\nCtrl-C closes it.", flush=True)
+
+
 def serve(
     case: Case,
     picture: Callable[[Id, int], bytes | None],
@@ -119,8 +124,9 @@ def serve(
     performer: str = "",
     open_browser: bool = True,
     piece: Piece = no_piece,
+    announce: Callable[[str], None] = announced,
 ) -> None:
-    """Serves the desk on 127.0.0.1 until interrupted; prints the one-time address.
+    """Serves the desk on 127.0.0.1 until interrupted; tells the one-time address.
 
     ``port`` 0 takes a free one. Raises OSError when the port is taken.
     """
@@ -131,7 +137,7 @@ def serve(
         listener.bind(("127.0.0.1", port))
         listener.listen(64)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
-        print(f"The desk is open, for one visit, at\n  {address}\nCtrl-C closes it.", flush=True)
+        announce(address)
         config = uvicorn.Config(
             app,
             log_level="warning",
