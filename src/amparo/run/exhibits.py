@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +253,7 @@ class Exhibits:
         )
 
 
+@cache
 def kinds_of(spec: Spec) -> frozenset[str]:
     """What a plugin's cell may say: a fingerprint what its content is, a parser what a file holds.
 

@@ -35,7 +35,7 @@ from amparo.sandbox.guard import Job
 from amparo.store import WHOLE, Case, Store
 
 READING = ("evidence", "fingerprint", "parse", "recover")
-RECOVERY_VERSION = 2
+RECOVERY_VERSION = 3
 """Raised when the recovery engine finds more: every parser's recovered rows are then read again."""
 CONCLUDING = ("match", "link", "network", "rank")
 STAGES = READING + CONCLUDING
@@ -45,7 +45,7 @@ BESIDE = "recover/photorec"
 """The carver that is a separate program."""
 CROPS = "fingerprint/crops"
 """Hashes of parts of pictures, made where a case asks for them."""
-BATCH, BATCH_BYTES = 64, 64 << 20
+BATCH, BATCH_BYTES = 128, 128 << 20
 """Files, and their bytes, that a cell takes before it is replaced by a fresh one; one file at the least."""
 
 T = TypeVar("T")
