@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from amparo.cli import main
-from amparo.model import Action, Exhibit, File, Problem, Seal
+from amparo.model import Action, Activity, Exhibit, File, Posting, Problem, Seal
 from amparo.store.case import Case
 from amparo.store.equal import dump
 from conftest import Operation, take_in
@@ -215,6 +215,18 @@ def test_verify_sees_a_seal_made_to_fit(tmp_path: Path, capsys: pytest.CaptureFi
     answer = json.loads(capsys.readouterr().out)
     assert answer["chain"] == []
     assert "SEAL" in answer["exhibits"][0]["reason"]
+
+
+def test_a_conclusion_says_how_much_it_made_and_how_long_that_took(worked: Path) -> None:
+    case = Case.open(worked)
+    acts = {
+        a.kind: a for _, a, *_ in case.store.actions(0, 100_000) if a.inputs == () and a.outputs
+    }
+    posted = acts["network/postings"]
+    assert posted.outputs == case.store.tally(Posting)[""] > 0
+    assert acts["network/activity"].outputs == case.store.tally(Activity)[""]
+    assert posted.ended >= posted.started and sum(a.ended - a.started for a in acts.values()) > 0
+    case.close()
 
 
 def test_what_is_found_leads_back_to_its_row(

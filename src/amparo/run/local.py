@@ -9,7 +9,7 @@ from inspect import signature
 from itertools import chain
 
 from amparo.kit.plugin import Spec, load
-from amparo.model import Content, Id, Record
+from amparo.model import Action, Content, Id, Record
 from amparo.run import learnt, models
 from amparo.run.backups import open_backups
 from amparo.run.disks import open_again
@@ -166,7 +166,17 @@ def _settle(
     records: Iterator[Record],
     revision: str,
 ) -> None:
-    action = machine_action(spec, started, (), outputs)
+    taken = 0
+
+    def counted() -> Iterator[Record]:
+        nonlocal taken
+        for record in records:
+            taken += 1
+            yield record
+
+    def action() -> Action:
+        return machine_action(spec, started, (), outputs + taken)
+
     case.store.replace(
-        makes, records, action, plugin=spec.id, version=spec.version, revision=revision
+        makes, counted(), action, plugin=spec.id, version=spec.version, revision=revision
     )
