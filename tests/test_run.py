@@ -38,8 +38,9 @@ def test_score_of_the_small_operation(
 def test_a_second_run_does_nothing_and_says_so(
     worked: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = contents(worked)
+    before, started = contents(worked), time.process_time()
     assert main(["run", str(worked)]) == 0
+    assert time.process_time() - started < 1, "seconds of processor time"
     assert "Nothing to do" in capsys.readouterr().out
     assert contents(worked) == before
 

@@ -88,7 +88,7 @@ def add(args: argparse.Namespace) -> int:
                     )
                 )
             except (ValueError, OSError) as error:
-                raise Refused(f"{path}: {error}") from error
+                raise Refused(f"{path}: {getattr(error, 'strerror', None) or error}") from error
         problems = sum(t.problems for t in taken)
         lines = [line for t in taken for line in t.lines()]
         if args.sha256 and taken[0].seal is not None:

@@ -94,7 +94,7 @@ def _take(case: Case, args: argparse.Namespace) -> int:
                 path, case.derived, args.name or path.stem, args.use, terms
             )
     except (ValueError, OSError) as error:
-        raise Refused(f"{path}: {error}") from error
+        raise Refused(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     replaced = [s for s in old if s.id != made.id]
     action = person_action(
         f"known/{args.do}", (made.id, *(s.id for s in replaced)), purpose=args.origin

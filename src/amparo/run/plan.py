@@ -98,7 +98,8 @@ class Plan:
         if only:
             specs = [s for s in specs if only in (s.name, s.id)]
             if not specs:
-                raise ValueError(f"no plugin {only!r}")
+                names = ", ".join(sorted({s.id for s in everything if s.stage != "evidence"}))
+                raise ValueError(f"no plugin {only!r}: choose from {names}")
         self._case = case
         self.whole = not stage and not only
         self._store = case.store
