@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple
 
 from amparo.recover.pages import Form
 from amparo.recover.record import SIZES, as_varint, header, signed, size_of, varint
@@ -21,6 +23,27 @@ _CUT = 70.0
 """Bits of pattern from which on a row is believed of which only the first part is left."""
 _WIDE = 44.0
 """Bits of pattern that stand alone."""
+
+
+class Way(NamedTuple):
+    """How strictly cells lie end to end."""
+
+    gap: int
+    """One more than the bytes that may stand between them."""
+    stump: bool
+    """Whether the beginning of a cell may stand last, whose rest was given to another."""
+    usual: bool
+    """Whether a number that was overwritten has to be as long as live ones are."""
+    broken: bool = False
+    """Whether a cell's values may be broken."""
+
+
+_WAYS = (
+    Way(1, stump=False, usual=True), Way(1, stump=True, usual=True), Way(4, stump=True, usual=True),
+    Way(1, stump=False, usual=False), Way(1, stump=True, usual=False), Way(4, stump=True, usual=False),
+    Way(4, stump=True, usual=False, broken=True),
+)  # fmt: skip
+"""The surest way first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +84,10 @@ class Carver:
         self._page, self._form, self._target, self._check = page, form, target, check
         self._index = target.kind != "table"
         self._steps = 0
-        self._gap = 1
+        counted = not self._index and target.alias != 0 and target.usual
+        self._ways = _WAYS if counted else _WAYS[3:]
+        self._way = self._ways[0]
+        self._refused = False
         self._effort, self._most = effort, _MOST_STEPS
 
     def pieces(
@@ -156,13 +182,21 @@ class Carver:
         self._steps = 0
         self._most = min(_MOST_STEPS, self._effort.left)
         hits: list[int] | None = None
-        for most in (1, 4) if closed else ():  # first without a byte between, then with fragments
-            self._gap, dead = most, set[int]()
+        starts: list[int] = []
+        self._refused = False
+        for way in self._ways if closed else ():
+            self._way = way
+            if way.broken and not self._refused:
+                break
+            dead = set[int]()
             for mark in marks:
-                if tiles := self._tile(mark, end, dead):
+                tiles = self._tile(mark, end, dead)
+                if tiles is not None:
                     return tiles
-            hits = list(self._hits(start, end)) if hits is None else hits
-            for mark in hits:
+            if hits is None:
+                hits = list(self._hits(start, end))
+                starts = [h for h in hits if self._freed(h, 6) or self._starting(h, end)]
+            for mark in starts:
                 if self._steps > self._most:
                     break
                 if tiles := self._tile(mark, end, dead):
@@ -181,33 +215,39 @@ class Carver:
         return found
 
     def _hits(self, start: int, end: int) -> Iterator[int]:
-        """Starts that a header without its head would have: four bytes before what is left of it."""
+        """Starts of cells: of whole ones, else four bytes before what is left of a header."""
         starts: set[int] = set()
         for pattern in self._target.pattern[:2]:
-            for match in pattern.finditer(self._page, start + 4, end):
+            for match in pattern.finditer(self._page, start + 2, end):
+                at = match.start(1)
                 if not match.group(1).strip(b"\0"):
                     continue  # nothing but NULL: bytes that were wiped, no row
-                starts.add(match.start(1) - 4)
+                if pattern is self._target.pattern[0] and (whole := self._headed(at, start, end)):
+                    starts.add(whole.start)
+                elif at >= start + 4:
+                    starts.add(at - 4)
                 if len(starts) > 4000:
                     break
-        if self._target.bits > 30:
-            for pattern in self._target.pattern[2:]:
-                for match in pattern.finditer(self._page, start + 4, end):
-                    if not match.group(1).strip(b"\0"):
-                        continue
-                    starts.add(match.start(1) - 4)
-                    if len(starts) > 4000:
-                        break
+        wide = self._target.bits > 30
+        for pattern in self._target.pattern[2:]:
+            for match in pattern.finditer(self._page, start + 4, end):
+                at = match.start(1) - 4
+                if not match.group(1).strip(b"\0"):
+                    continue
+                if wide or self._freed(at, len(match.group(1)) + 4):
+                    starts.add(at)
+                if len(starts) > 4000:
+                    break
         return iter(sorted(starts))
 
     def _tile(self, at: int, end: int, dead: set[int]) -> list[Piece] | None:
-        """Cells that fill ``[at, end)``, with at most three bytes between them; None where none do."""
-        if end - at < self._gap:
+        """Cells that fill ``[at, end)``; None where none do. What may stand between is up to the way."""
+        if end - at < self._way.gap or (self._way.stump and self._stump(at, end)):
             return []
         if at in dead:
             return None
         self._steps += 1
-        for shift in range(self._gap):
+        for shift in range(self._way.gap):
             for piece in self._options(at + shift, end):
                 self._steps += 1
                 if self._steps > self._most:
@@ -226,13 +266,67 @@ class Carver:
         if intact:
             yield intact
             return
+        if not self._freed(at, 6):
+            return
         stated = int.from_bytes(self._page[at + 2 : at + 4], "big")
         lengths = [e for e in (at + stated, end) if at + 5 < e <= end]
-        yield from self._beheaded(at, end)
-        if self._index:
-            yield from self._keys(at, end, lengths)
-        else:
-            yield from self._without_type(at, end, lengths)
+        others = self._keys if self._index else self._without_type
+        for piece in chain(self._beheaded(at, end), others(at, end, lengths)):
+            if piece.end - at > stated:
+                continue
+            if self._way.broken or self._check(piece):
+                yield piece
+            else:
+                self._refused = True
+
+    def _freed(self, at: int, length: int) -> bool:
+        """Whether SQLite wrote here what it writes over a freed cell: the next free block and the size.
+
+        The size may have grown by neighbours that were freed as well; the next block lies behind it.
+        """
+        following = int.from_bytes(self._page[at : at + 2], "big")
+        stated = int.from_bytes(self._page[at + 2 : at + 4], "big")
+        return (not following or following >= at + stated) and (
+            length <= stated <= self._form.usable - at
+        )
+
+    def _stump(self, at: int, end: int) -> bool:
+        """Whether a cell begins here whose rest was given to another."""
+        types = self._target.types
+        if end - at < 4:
+            return False
+        if self._freed(at, end - at):
+            # What is left begins with all types or all but the first, or the header's length is left.
+            least = min(self._target.usual or self._target.sizes, default=0)
+            return (
+                self._begins(types, at + 4, end)
+                or self._begins(types[1:], at + 4, end, least)
+                or any(self._heads(i, end) for i in range(at + 4, min(at + 13, end)))
+            )
+        total, i = varint(self._page, at)
+        if not self._index:
+            _, i = varint(self._page, i)
+        return i > at and i + total > end > i and self._heads(i, end)
+
+    def _heads(self, i: int, end: int) -> bool:
+        """Whether a header's length and the types behind it stand here, as far as anything does."""
+        types = self._target.types
+        longest = len(types) + 1 + sum(2 for t in types if t & {12, 13})
+        return self._target.fewest < self._page[i] <= longest and self._begins(types, i + 1, end)
+
+    def _begins(self, types: Sequence[frozenset[int]], i: int, end: int, size: int = 0) -> bool:
+        """Whether types stand here, as far as anything does, and their values reach over ``end``.
+
+        ``size`` is what values of other columns take at least.
+        """
+        for allowed in types:
+            if i >= end:
+                return True
+            serial, i = varint(self._page, i)
+            if serial < 0 or (serial if serial < 10 else 12 + (serial & 1)) not in allowed:
+                return False
+            size += size_of(serial)
+        return i + size > end
 
     def _starting(self, at: int, end: int) -> Piece | None:
         total, i = varint(self._page, at)
@@ -295,8 +389,10 @@ class Carver:
             sizes = [0]
         else:
             fitting = [e - at - known for e in lengths]
-            usual = sorted({SIZES[t] for t in allowed if t < 10})
-            sizes = list(dict.fromkeys(s for s in [*fitting, *usual] if 0 <= s < 110))
+            least = min(target.sizes, default=0)
+            sizes = list(dict.fromkeys(s for s in [*fitting, *target.sizes] if least <= s < 110))
+            if self._way.usual and target.usual:
+                sizes = [s for s in sizes if s in target.usual]
         for size in sizes:
             serial = _serial(size, allowed)
             if serial is None:

@@ -12,11 +12,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from amparo.recover.record import Value
+from amparo.recover.record import SIZES, Value
 from amparo.recover.schema import Column, Table
 
 ENOUGH = 30
 """Live rows from which on ranges are learnt."""
+_SOME = 8
+"""Live rows from which on a first column that was never 0, 1 or NULL is taken to be so always."""
 _INTEGERS = frozenset(range(1, 7)) | {8, 9}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 _OPTIONAL = 40
@@ -141,6 +143,10 @@ class Target:
         self.alias = table.alias if kind == "table" else None
         self.bits = 0.0
         self.types: list[frozenset[int]] = []
+        self.sizes: list[int] = []
+        """Bytes that a number in the first column can take."""
+        self.usual: set[int] = set()
+        """Bytes that live ones take there."""
         self.pattern: list[re.Pattern[bytes]] = []
 
     def learn(self, values: Sequence[Value], types: Sequence[int]) -> None:
@@ -153,6 +159,11 @@ class Target:
     def compile(self) -> None:
         """Turn what was learnt into patterns: with header length, without it, without the first type."""
         self.types = [frozenset(self._allowed(i)) for i in range(len(self.columns))]
+        self.usual = {SIZES[t] for t in self.seen[0].types if t < 10}
+        sizes = {SIZES[t] for t in self.types[0] if t < 10}
+        if self.rows >= _SOME and 0 not in self.usual:
+            sizes.discard(0)
+        self.sizes = sorted(sizes)
         parts, bits = [], 0.0
         for i, types in enumerate(self.types):
             part, chance = _types_pattern(types, self.seen[i].longest, self.encoding)
