@@ -218,8 +218,7 @@ def test_texts_that_run_over_pages(tmp_path: Path) -> None:
     ]
     whole = {str(r.columns["author"]): r.columns["body"] for r in rows if r.complete}
     assert whole == {"author-20": long[20], "author-21": long[21]}
-    cut = [r for r in rows if not r.complete and r.columns.get("author") == "author-5"]
-    assert all(long[5].startswith(str(r.columns.get("body", ""))) for r in cut)
+    assert not any(r.cut for r in rows)
 
 
 def test_tails_of_auto_vacuum(tmp_path: Path) -> None:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from amparo.kit.source import Source
 from amparo.model import Account, Attachment, Message, Record, Thread
 from amparo.parse.whatsapp_android import whatsapp_android
+from amparo.recover.engine import everything
 from amparo.recover.ghost import ghosts, recover_with
+from amparo.recover.judge import cut_of
+from amparo.recover.row import Row
+from amparo.recover.rows import Recovery
+from amparo.recover.schema import table as table_of
 from parsing import FOUND
 from recovering import taken
 
@@ -177,3 +184,42 @@ def test_what_is_left_of_a_message_makes_it_known(
     (thread,) = [r for r in found if isinstance(r, Thread) and r.id == message.thread]
     assert not thread.handle.startswith("unknown-chat"), "the media row names the chat"
     assert (file.message, file.path, file.at.state) == (message.id, "Media/IMG-17.jpg", "live")
+
+
+def test_a_text_that_breaks_off_says_so(
+    phone: tuple[Path, sqlite3.Connection, list[tuple[object, ...]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, db, rows = phone
+    gone = next(r for r in rows if len(str(r[15] or "")) > 20)
+    db.execute("DELETE FROM message WHERE _id=?", (gone[0],))
+
+    def cut(recovery: Recovery) -> Iterator[Row]:
+        for row in everything(recovery):
+            if row.table == "message" and "text_data" in row.columns:
+                columns = {n: v for n, v in row.columns.items() if n not in AFTER}
+                columns["text_data"] = str(columns["text_data"])[:12]
+                row = replace(row, columns=columns, complete=False, confidence=0.5, cut="text_data")
+            yield row
+
+    AFTER = ("starred", "lookup_tables", "message_add_on_flags", "sort_id")
+    monkeypatch.setattr("amparo.recover.ghost.everything", cut)
+    (message,) = [m for m in recovered(path) if isinstance(m, Message)]
+    assert (message.key, message.text) == (gone[3], f"{str(gone[15])[:12]}…")
+
+
+def test_only_a_text_before_its_stated_end_is_cut() -> None:
+    """Where the bytes end inside a number, or between two values, the text before it is whole."""
+    table = table_of("CREATE TABLE t (a TEXT, b TEXT, c INTEGER)")
+    assert table is not None
+    head = bytes((4, 13 + 2 * 5, 13 + 2 * 7, 6))
+    target = SimpleNamespace(columns=table.columns, places=(0, 1, 2), table=table)
+    for left, values, column in (
+        (b"firstsec", ["first", "sec"], "b"),
+        (b"firstseconds", ["first", "seconds"], ""),
+        (b"firstseconds\0\0", ["first", "seconds"], ""),
+        (b"first", ["first"], ""),
+        (b"fir", ["fir"], "a"),
+    ):
+        hit = SimpleNamespace(complete=False, values=values, payload=head + left, target=target)
+        assert cut_of(hit) == column, left  # type: ignore[arg-type]

@@ -56,7 +56,8 @@ def _place(row: dict[str, Any]) -> str:
 
 def _values(row: dict[str, Any]) -> str:
     pairs = ((name, value) for name, value in row["columns"].items() if value is not None)
-    return "  ".join(f"{name}={_short(value)}" for name, value in pairs)
+    cut = row.get("cut")
+    return "  ".join(f"{name}={_short(value)}{'…' * (name == cut)}" for name, value in pairs)
 
 
 def _short(value: object) -> str:

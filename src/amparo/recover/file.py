@@ -68,7 +68,9 @@ def told(row: Row, names: dict[str, str]) -> dict[str, Any]:
         where["salt"], where["commit"] = row.where.salt, row.where.commit
         where["transaction"] = row.where.transaction
     where["offset"], where["length"] = row.where.offset, row.where.length
-    belongs = {"belongs_to": [list(p) for p in row.parents]} if row.parents else {}
+    more: dict[str, Any] = {"cut": row.cut} if row.cut else {}
+    if row.parents:
+        more["belongs_to"] = [list(p) for p in row.parents]
     return {
         "table": row.table,
         "columns": {name: _plain(value) for name, value in row.columns.items()},
@@ -78,7 +80,7 @@ def told(row: Row, names: dict[str, str]) -> dict[str, Any]:
         "confidence": row.confidence,
         "complete": row.complete,
         "where": where,
-        **belongs,
+        **more,
     }
 
 

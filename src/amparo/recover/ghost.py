@@ -115,12 +115,12 @@ class _Collected:
             number = self._fresh
         if not row.complete and row.rowid is not None:
             columns, first = self._partial.setdefault((row.table.lower(), number), ({}, row))
-            for name, value in row.columns.items():
+            for name, value in row.shown().items():
                 columns.setdefault(name, value)
             if row.confidence < first.confidence:
                 self._partial[row.table.lower(), number] = columns, row
             return
-        self._keep(table, number, row.columns, row)
+        self._keep(table, number, row.shown(), row)
 
     def _keep(self, table: Table, number: int, columns: dict[str, Value], row: Row) -> None:
         held = self.versions[table.name.lower()].setdefault(number, [])

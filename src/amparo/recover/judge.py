@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from amparo.recover.numbers import Numbers, Pairs
-from amparo.recover.record import Value
+from amparo.recover.record import Value, header, size_of
 from amparo.recover.row import Row, Where
 from amparo.recover.scan import Hit
 from amparo.recover.schema import Table
@@ -56,7 +56,7 @@ class Judge:
             self._rowids.setdefault(key, set()).add(rowid)
         yield Row(
             table.name, self._columns(hit, table, row, rowid), rowid, state, hit.method,
-            hit.confidence, _where(hit), hit.complete and not hit.unknown,
+            hit.confidence, _where(hit), hit.complete and not hit.unknown, cut_of(hit),
         )  # fmt: skip
 
     def _columns(
@@ -229,6 +229,19 @@ def _where(hit: Hit) -> Where:
         image.salt if logged else None, image.commit if logged else None,
         image.transaction if logged else None,
     )  # fmt: skip
+
+
+def cut_of(hit: Hit) -> str:
+    """The column of a text that ends before its stated length, because the rest of the row is gone."""
+    last = len(hit.values) - 1
+    if hit.complete or last < 0 or not isinstance(hit.values[last], str):
+        return ""
+    head = header(hit.payload, 0, len(hit.payload), len(hit.target.columns))
+    if head is None or last >= len(head[1]):
+        return ""
+    whole = head[0] + sum(map(size_of, head[1][: last + 1])) <= len(hit.payload)
+    place = hit.target.places[last]
+    return "" if whole or place is None else hit.target.table.names[place]
 
 
 def _telling(value: Value) -> bool:

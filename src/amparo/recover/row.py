@@ -62,5 +62,12 @@ class Row:
     where: Where
     complete: bool = True
     """False where a part of the row is gone."""
+    cut: str = ""
+    """The column whose value breaks off, because the bytes behind were written over."""
     parents: tuple[tuple[str, int], ...] = ()
     """Table and number of the rows that are gone and to which this one belongs."""
+
+    def shown(self) -> dict[str, Value]:
+        """The columns as people are to read them: a text that breaks off ends in "…"."""
+        value = self.columns.get(self.cut)
+        return {**self.columns, self.cut: f"{value}…"} if isinstance(value, str) else self.columns

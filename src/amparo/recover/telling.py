@@ -149,10 +149,11 @@ class Telling:
             self._left_out[row.table] += 1
             return
         self._kept[low] += 1
-        texts = (v for v in row.columns.values() if isinstance(v, str) and v.strip())
+        values = row.shown()
+        texts = (v for v in values.values() if isinstance(v, str) and v.strip())
         yield RecoveredRow(
             at=at_of(self._found, row),
-            columns=json.dumps({n: shown(v) for n, v in row.columns.items()}, ensure_ascii=False),
+            columns=json.dumps({n: shown(v) for n, v in values.items()}, ensure_ascii=False),
             text="\n".join(t[:LONGEST_TEXT] for t in texts)[: 4 * LONGEST_TEXT],
             complete=row.complete,
         )
