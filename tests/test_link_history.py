@@ -115,6 +115,13 @@ def test_the_same_wording_is_no_version() -> None:
     assert of_versions(message(1, "same"), stamped, words, key_only, message(2, "Other!"), message(3, "x")) == []  # fmt: skip
 
 
+def test_a_text_that_breaks_off_is_no_version() -> None:
+    torn = {"state": "deleted", "method": "unallocated", "sure": 0.5}
+    assert of_versions(message(1, "one two"), message(1, "one t…", **torn)) == []
+    (old, now) = of_versions(message(1, "one two"), message(1, "two t…", **torn))
+    assert (old.text, now.text) == ("two t…", "one two")
+
+
 def test_a_caption_that_was_changed_alone() -> None:
     now = message(1, "new caption", form="image")
     old = Attachment(

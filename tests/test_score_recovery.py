@@ -161,6 +161,11 @@ WRONG: dict[str, tuple[list[Record], dict[str, str]]] = {
     "a free page not read": (without(Message, key=key("freelist")), {"free pages": "recall"}),
     "freed bytes read wrongly": (
         instead(Message, {"text": "words of pages"}, text="words of page"), {"free bytes": "both"}),
+    "freed bytes that break off, and say so": (
+        instead(Message, {"text": "words of…"}, text="words of page"), {"free bytes": "recall"}),
+    "a beginning nobody said": (
+        instead(Message, {"text": "sword…"}, text="words of page"), {"free bytes": "both"}),
+    "a quote that breaks off": (instead(Quote, {"text": "wo…"}), {"replies": "recall"}),
     "nothing from the log": (without(Message, key=key("log")), {"log": "recall"}),
     "the journal not read": (without(Message, key=key("journal")), {"journal": "recall"}),
     "hidden rows taken for live": (

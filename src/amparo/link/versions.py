@@ -111,7 +111,7 @@ def made(
 @deriver(
     "versions",
     stage="link",
-    version=1,
+    version=2,
     reads=(Attachment, Exhibit, File, Message, Resolution, ThreadInfo),
     makes=(Version,),
 )
@@ -137,7 +137,7 @@ def versions(view: View) -> Iterator[Version]:
     for item, records in sorted(told.items()):
         number, thread, key = item
         exhibit, states = held.all[number]
-        yield from made("message", exhibit, thread, key, records, len(states) - 1)
+        yield from made("message", exhibit, thread, key, uncut(records), len(states) - 1)
     subjects: dict[tuple[int, Id], list[Told]] = defaultdict(list)
     for info in view.each(ThreadInfo):
         number, state = held.of.get((info.at.exhibit, info.at.file), (-1, 0))
@@ -148,6 +148,18 @@ def versions(view: View) -> Iterator[Version]:
     for (number, thread), records in sorted(subjects.items()):
         exhibit, states = held.all[number]
         yield from made("thread_info", exhibit, thread, "", records, len(states) - 1)
+
+
+def uncut(told: list[Told]) -> list[Told]:
+    """The records without those whose text breaks off ("…") where another goes on from there."""
+    texts = [t.wording[1] for t in told]
+
+    def goes_on(text: str) -> bool:
+        return text.endswith("…") and any(
+            other != text and other.startswith(text[:-1]) for other in texts
+        )
+
+    return [t for t in told if t.at.state == "live" or not goes_on(t.wording[1])]
 
 
 def _words(

@@ -9,7 +9,7 @@ database, once said just that.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from amparo.model import Attachment, Erasure, File, Message, Quote, Version
@@ -79,7 +79,7 @@ class Recovered:
             if row is not None:
                 self.rows[exhibit, row] = key
         self.told = list(self._told())
-        self.exact = {(t.exhibit, t.key) for t in self.told if t.key and self.true(t)}
+        self.exact = {(t.exhibit, t.key) for t in self.told if t.key and self.exactly(t)}
         """Whose row the case has, word for word."""
 
     def _told(self) -> Iterator[Told]:
@@ -94,17 +94,30 @@ class Recovered:
         """Its message key, by its row number where the key is lost."""
         return told.key or self.rows.get((told.exhibit, told.row or -1), "")
 
+    def exactly(self, told: Told) -> bool:
+        """Whether the message said that and nothing more; words from an index without their spelling."""
+        if told.method in WORDS:
+            return self.true(told)
+        return told.text in self.said.get(self.key(told), set())
+
     def true(self, told: Told) -> bool:
         """Whether the message said that; words from an index count without their spelling."""
         said = self.said.get(self.key(told), set())
         if told.method not in WORDS:
-            return told.text in said
+            return _begins(told.text, said)
         words = tokens(told.text.replace("…", " "))
         return bool(words) and any(_within(words, tokens(text)) for text in said)
 
     def where(self, place: str) -> set[Gone]:
         """Messages that still show in a place."""
         return {gone for gone, lost in self.lost.items() if place in lost.places}
+
+
+def _begins(text: str, said: Collection[str]) -> bool:
+    """Whether a text is one of those, or, where it says that it breaks off, the beginning of one."""
+    if text in said or not text.endswith("…") or text == "…":
+        return text in said
+    return any(whole.startswith(text[:-1]) for whole in said)
 
 
 def _within(words: list[str], text: list[str]) -> bool:
@@ -166,9 +179,10 @@ def _quotes(found: Recovered) -> Measure:
     held = set()
     for key, text, exhibit in case.view.columns(Quote, "key", "text", "at_exhibit"):
         tally.found += 1
-        if text in found.said.get(key, ()):
+        if _begins(text, found.said.get(key, ())):
             tally.true += 1
-            held.add((case.exhibit(exhibit), key))
+            if text in found.said[key]:
+                held.add((case.exhibit(exhibit), key))
         else:
             tally.wrong((case.exhibit(exhibit), key, text))
     truth = found.where("quote")
