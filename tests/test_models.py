@@ -202,6 +202,10 @@ def test_a_descriptor_suggests_and_only_the_details_call_it_the_same(
     asked = tmp_path / "asked.png"
     scene(1).crop((120, 90, 480, 360)).save(asked)  # too much cut off for any hash
     said(capsys, "model", case, "remove", "grid")
+    said(capsys, "run", case)
+    with Case.open(case) as opened:
+        held = list(opened.store.each(Link))
+        assert all(k.withdrawn for k in held if k.method == "model grid")
     assert not said(capsys, "find", case, "--image", asked)["found"]
     said(capsys, "model", case, "add", *files(tmp_path, grid(), card))
     said(capsys, "run", case)

@@ -27,7 +27,7 @@ from amparo.match.rates import RATES, STRONGEST
 from amparo.match.same import PAGES, Judged, Thumbs, judge
 from amparo.match.stacks import FLAT
 from amparo.match.wider import MOST, WHOLE, Candidate
-from amparo.model import ContentKind, Id, Link, Media, ModelCard, ModelVector, StackMember
+from amparo.model import ContentKind, Id, Link, ModelCard, ModelVector, StackMember
 
 VERSION = 1
 FOLLOWED = 500
@@ -53,7 +53,7 @@ class Near(NamedTuple):
     "described",
     stage="match",
     version=1,
-    reads=(ContentKind, Media, ModelCard, ModelVector, StackMember),
+    reads=(ContentKind, ModelCard, ModelVector, StackMember),
     makes=(Link,),
 )
 def described(view: View, thumbs: Thumbs) -> Iterator[Link]:

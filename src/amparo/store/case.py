@@ -1,7 +1,7 @@
 """A case as one folder: its settings, its database, its thumbnails and what can be rebuilt.
 
-``NAME.amparo/`` holds ``case.toml``, ``case.db``, ``thumbs.db``, ``derived/`` and ``.writer``, the lock
-of the one process that writes.
+``NAME.amparo/`` holds ``case.toml``, ``case.db``, ``thumbs.db``, ``derived/``, ``models/`` where an agency
+brought any, and ``.writer``, the lock of the one process that writes.
 """
 
 from __future__ import annotations
