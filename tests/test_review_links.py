@@ -158,6 +158,11 @@ def test_links_are_shown_where_they_matter_with_reasons_and_strength(
     ).text
     for end in (made["same_thread"].source, made["same_thread"].target):
         assert f'href="/thread/{end}"' in record
+    same = made["same_account"]
+    ends = [case.store.get(Account, id) for id in (same.source, same.target)]
+    record = page_of(desk, f"/record/link/{same.id}")
+    for end in ends:
+        assert end is not None and end.handle in record, "each end by its own handle"
 
 
 def test_a_person_confirms_or_refuses_a_link_and_the_log_has_it(

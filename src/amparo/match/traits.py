@@ -98,6 +98,10 @@ def camera_name(path: str) -> tuple[str, int] | None:
     return "date", days * 86_400 + int(time[:2]) * 3600 + int(time[2:4]) * 60 + int(time[4:])
 
 
+LIKE = {"captioned": "a captioned picture", "blank": "a blank picture"}
+"""Kinds of pictures whose name is no noun."""
+
+
 def traits_of(stack: Stack, latest: int) -> dict[str, tuple[float, str]]:
     """Each trait found with its value (0 to 1) and the reason in words; ``latest`` is the case's newest day."""
     return {
@@ -164,4 +168,4 @@ def _found(stack: Stack, latest: int) -> Iterator[tuple[str, float, str]]:
     if 0 < stack.side <= SMALL:
         yield "small", 1.0, f"only {stack.side} pixels long"
     if stack.kind in PRIOR:
-        yield stack.kind, stack.sure, f"looks like a {stack.kind} picture"
+        yield stack.kind, stack.sure, f"looks like {LIKE.get(stack.kind, f'a {stack.kind}')}"

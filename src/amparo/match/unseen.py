@@ -44,7 +44,7 @@ _GRAVE = ("grave", "concern")
 @deriver(
     "unseen",
     stage="rank",
-    version=1,
+    version=2,
     reads=(
         Content, ContentKind, Exif, File, KnownDispute, KnownMatch, Mark, Media, Message, Position, Posting, Resolution,
         StackMember,

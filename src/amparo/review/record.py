@@ -11,7 +11,7 @@ from starlette.responses import Response
 from amparo.model import KINDS, At, Exhibit, File, Id, Link, Mark, Record, Version
 from amparo.review.desk import Desk, found
 from amparo.review.history import told
-from amparo.review.links import end_page
+from amparo.review.links import described, end_page
 from amparo.review.reads import Entry
 from amparo.review.words import part
 
@@ -159,8 +159,8 @@ def line(desk: Desk, this: Record, name: str) -> dict[str, Any]:
         said = known.label if known is not None else exhibit.number if exhibit is not None else ""
     if isinstance(this, Link) and name in ("source", "target"):
         target = end_page(this, name)
-        joined = directory.person(value) or directory.group(value)
-        said = joined.label if joined is not None else ""
+        ends = described(desk, [this])[0]["ends"]
+        said = ends[0 if name == "source" else 1]["word"]
     if isinstance(this, Version) and name in ("source", "subject"):
         of = this.source_kind if name == "source" else this.of
         target = f"/record/{part(of)}/{part(value)}"
