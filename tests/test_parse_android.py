@@ -414,6 +414,17 @@ INSERT INTO message_ui_elements VALUES
 """
 
 
+def test_cards_that_mean_harm_say_nothing_and_cost_nothing() -> None:
+    deep, long = "[" * 100_000, '{"title":"' + "x" * 300_000 + '"}'
+    rows = (
+        f"INSERT INTO message_ui_elements VALUES (3, 5, 6, '{deep}'), (4, 6, 6, '{long}'),"
+        ' (5, 7, 6, \'{"title":{"a":[1]},"description":7}\');'
+    )
+    got = parse(whatsapp_android, SCHEMA + PEOPLE + CARDS + rows)
+    said = {m.key: m.text for m in got.of(Message)}
+    assert (said["C"], said["E"], said["F"], said["G"]) == ("Hi\nRead\nthis", "", "", "")
+
+
 def test_words_that_stand_beside_the_message() -> None:
     got = parse(whatsapp_android, SCHEMA + PEOPLE + CARDS)
     assert {m.key: m.text for m in got.of(Message)} == {

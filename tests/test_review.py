@@ -78,6 +78,8 @@ def addresses(case: Case) -> list[str]:
         "/threads?form=all&sort=subject",
         f"/thread/{posting.thread}",
         f"/thread/{info.thread}",
+        f"/thread/{info.thread}/messages",
+        "/recovered",
         "/accounts",
         "/accounts?sort=-name&country=ES",
         f"/account/{posting.account}",

@@ -13,6 +13,7 @@ import json
 import re
 
 from amparo.kit.sqlite import Beside, Database, text
+from amparo.parse.whatsapp_people import LONGEST_TEXT
 
 LACKING = frozenset({
     "message_location", "message_location.place_name", "message_location.place_address",
@@ -53,7 +54,7 @@ class Cards:
         said += [contact(text(row[2])) for row in self._contacts.take(number)]
         said += [card(text(row[2])) for row in buttons]
         linked = [text(row[6]) for row in places]
-        linked += [_SLASH.sub("/", text(row[2])) for row in buttons]
+        linked += [_SLASH.sub("/", text(row[2])[:LONGEST_TEXT]) for row in buttons]
         return "\n".join(filter(None, said)), "\n".join(filter(None, linked))
 
 
@@ -67,7 +68,7 @@ def place(latitude: object, longitude: object, name: object, address: object) ->
 def contact(vcard: str) -> str:
     """A shared contact: its name and its numbers, as the card states them."""
     name, numbers = "", []
-    for line in vcard[:100_000].splitlines():
+    for line in vcard[:LONGEST_TEXT].splitlines():
         head, colon, value = line.partition(":")
         field = head.upper().split(";")[0].rpartition(".")[2]
         if colon and field == "FN":
@@ -78,7 +79,9 @@ def contact(vcard: str) -> str:
 
 
 def card(content: str) -> str:
-    """What a card with buttons says. A card that is no JSON says nothing."""
+    """What a card with buttons says. A card that is no JSON, or far too long for one, says nothing."""
+    if len(content) > LONGEST_TEXT:
+        return ""
     try:
         held = json.loads(content, strict=False)
     except (ValueError, RecursionError):
