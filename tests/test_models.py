@@ -196,7 +196,11 @@ def test_a_descriptor_suggests_and_only_the_details_call_it_the_same(
         assert any("missed 20.00% of same ones (1,000 drawn pairs)" in r for r in same.reasons)
         assert {"day.png", "night.png"} & set().union(*pairs) == set()  # without structure
         vectors = list(opened.store.each(ModelVector))
-        assert {len(v.value) for v in vectors} == {96} and len(vectors) == 5
+        assert (
+            {len(v.value) for v in vectors} == {96}
+            and next(opened.store.each(ModelCard)).numbers == 48
+            and len(vectors) == 5
+        )
     found = said(capsys, "find", case, "--image", phone / "second.png")["found"]
     assert found[0]["method"] == "exact"
     asked = tmp_path / "asked.png"
@@ -272,7 +276,7 @@ def test_a_model_that_fails_on_picture_after_picture_is_set_aside(
     said(capsys, "model", case, "add", *files(tmp_path, brightness(), LIGHT))
     monkeypatch.setattr(models, "GIVES_UP", 2)
     monkeypatch.setattr(learnt, "SECONDS", 1e-9)  # no picture is done in that time
-    monkeypatch.setattr(models, "try_out", lambda *_: "")
+    monkeypatch.setattr(models, "try_out", lambda *_: ("", 2))
     said(capsys, "run", case, status=1)
     with Case.open(case) as opened:
         reasons = [p.reason for p in opened.store.each(Problem) if "model-" in p.plugin]
@@ -374,7 +378,9 @@ def test_the_model_sees_the_picture_upright_and_as_its_card_says() -> None:
 
 
 def test_what_a_taken_over_cell_may_say_is_filed_under_its_own_model() -> None:
-    card = ModelCard(name="a", version="1", form="classifier", sha256="ab", size=1, card=LIGHT)
+    card = ModelCard(
+        name="a", version="1", form="classifier", sha256="ab", size=1, numbers=2, card=LIGHT
+    )
     spec = learnt.spec_of(card)
     assert kinds_of(spec) == {"model_score"}
     planted: list[Record] = [
@@ -406,7 +412,9 @@ def test_pairs_are_those_of_each_compared_with_each() -> None:
 
 
 def in_view(shown: Shown, vectors: dict[str, list[float]], card: str) -> tuple[ModelCard, Rows]:
-    record = ModelCard(name="grid", version="1", form="descriptor", sha256="ab", size=1, card=card)
+    record = ModelCard(
+        name="grid", version="1", form="descriptor", sha256="ab", size=1, numbers=3, card=card
+    )
     members = list(shown.found()[0].values())
     rows: list[Record] = [record, *shown.records, *members]
     for name, row in vectors.items():
@@ -421,8 +429,9 @@ def test_pages_other_models_and_broken_vectors_take_no_part() -> None:
     vectors = {name: [1.0, 2.0, 3.0] for name in ("one", "two", "page")}
     record, view = in_view(shown, vectors, descriptor_card())
     false = ModelVector(content=content("three").id, model=record.id, value=b"\xff" * 6)
+    short = ModelVector(content=content("four").id, model=record.id, value=unit([1, 2]).tobytes())
     other = ModelVector(content=content("three").id, model="other", value=unit([1, 2, 3]).tobytes())
-    view = Rows(*view.records, false, other)
+    view = Rows(*view.records, false, short, other)
     (link,) = described(view, shown.small.get)
     assert {link.source, link.target} == {content("one").id, content("two").id}
     assert link.log10_lr == 1.0 and "check: details do not agree" in " ".join(link.reasons)

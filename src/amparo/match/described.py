@@ -34,7 +34,7 @@ FOLLOWED = 500
 """Vectors nearest to a picture that is looked for which are laid over it."""
 _LEAST_RATE = 1e-6
 _ROWS, _COLUMNS = 1024, 8192
-_BLOCK = 1 << 16
+_BLOCK = 1 << 13
 _ASKED = ""
 
 Vectors = NDArray[np.float16]
@@ -66,7 +66,7 @@ def described(view: View, thumbs: Thumbs) -> Iterator[Link]:
     takes_part = {c for c, stack, how in columns if c == stack and how != FLAT} - pages
     for record in records:
         card = read_card(record.card)
-        ids, vectors = _vectors(view, record.id, takes_part)
+        ids, vectors = _vectors(view, record, takes_part)
         found = near_pairs(vectors, _within(card))
         pairs = [_candidate(ids[i], ids[j], distance) for i, j, distance in found]
         # the small pictures are upright already, as what the model saw was
@@ -82,13 +82,13 @@ def alike_by(
     ``seen`` is the picture's own encoded small picture. What the details do not confirm is a suggestion.
     """
     card = read_card(record.card)
-    asked = _checked([value], len(value))
+    _, asked = _fitting([(_ASKED, value)], record)
     if not len(asked):
         return []
     near: list[tuple[float, Id]] = []
     rows = view.columns(ModelVector, "content", "value", model=record.id)
     while block := list(islice(rows, _BLOCK)):
-        ids, vectors = _fitting(block, len(value))
+        ids, vectors = _fitting(block, record)
         distances = 1 - vectors.astype(np.float32) @ asked[0].astype(np.float32)
         for place in np.flatnonzero(distances <= _within(card)).tolist():
             near.append((float(distances[place]), ids[place]))
@@ -126,36 +126,27 @@ def _nearest(held: list[NDArray[np.float64]], most: int) -> NDArray[np.float64]:
     return whole[np.lexsort((whole[:, 1], whole[:, 0], whole[:, 2]))[:most]]
 
 
-def _vectors(view: View, model: Id, among: set[Id]) -> tuple[list[Id], Vectors]:
-    rows = [
-        row for row in view.columns(ModelVector, "content", "value", model=model) if row[0] in among
-    ]
-    return _fitting(rows, len(rows[0][1]) if rows else 0)
+def _vectors(view: View, record: ModelCard, among: set[Id]) -> tuple[list[Id], Vectors]:
+    """The vectors of these contents, held once."""
+    ids: list[Id] = []
+    out = np.empty((len(among), record.numbers), np.float16)
+    rows = view.columns(ModelVector, "content", "value", model=record.id)
+    wanted = (row for row in rows if row[0] in among)
+    while block := list(islice(wanted, _BLOCK)):
+        some, vectors = _fitting(block, record)
+        out[len(ids) : len(ids) + len(some)] = vectors
+        ids += some
+    return ids, out[: len(ids)]
 
 
-def _fitting(rows: list[tuple[Id, bytes]], length: int) -> tuple[list[Id], Vectors]:
-    """The rows whose value is a vector of so many bytes and of unit length."""
-    rows = [row for row in rows if len(row[1]) == length]
-    vectors = _as_array([value for _, value in rows], length)
-    sound = _sound(vectors)
-    return [row[0] for row, good in zip(rows, sound.tolist(), strict=True) if good], vectors[sound]
-
-
-def _checked(values: list[bytes], length: int) -> Vectors:
-    vectors = _as_array(values, length)
-    return vectors[_sound(vectors)]
-
-
-def _as_array(values: list[bytes], length: int) -> Vectors:
-    if length < 2 or length % 2:
-        return np.zeros((len(values), 0), np.float16)
-    return np.frombuffer(b"".join(values), "<f2").reshape(len(values), length // 2)
-
-
-def _sound(vectors: Vectors) -> NDArray[np.bool_]:
-    """Which rows are of unit length, as a cell says they are."""
+def _fitting(rows: list[tuple[Id, bytes]], record: ModelCard) -> tuple[list[Id], Vectors]:
+    """The rows that hold as many numbers as the model gives, of unit length, as a cell says they are."""
+    rows = [row for row in rows if len(row[1]) == 2 * record.numbers]
+    values = b"".join(value for _, value in rows)
+    vectors = np.frombuffer(values, "<f2").reshape(len(rows), record.numbers)
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32)
-    return np.asarray(np.abs(squares - 1) < 0.02)
+    sound = np.abs(squares - 1) < 0.02
+    return [row[0] for row, good in zip(rows, sound.tolist(), strict=True) if good], vectors[sound]
 
 
 def _within(card: Card) -> float:

@@ -23,6 +23,8 @@ class ModelCard(Record):
     sha256: str
     """Of the ONNX file, which lies in the case's folder as ``models/SHA256.onnx``."""
     size: int
+    numbers: int
+    """How many numbers it gave when it was tried; what gives another count is not its word."""
     card: str
     """The card as supplied, TOML; :func:`amparo.kit.card.read_card` reads it."""
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -18,7 +19,7 @@ from amparo.fingerprint.learnt import LARGEST_MODEL
 from amparo.kit.card import LARGEST, read_card
 from amparo.kit.found import Found
 from amparo.kit.plugin import Spec
-from amparo.model import ModelCard, Problem
+from amparo.model import ModelCard, ModelVector, Problem
 from amparo.run.exhibits import kinds_of, model_file, secret_reach, with_model
 from amparo.run.guards import LazyGuard
 from amparo.run.learnt import MISSING, RUNTIME, available, spec_of
@@ -53,6 +54,7 @@ def add(case: Case, path: Path, card_text: str) -> tuple[ModelCard, list[ModelCa
         form=card.kind,
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
+        numbers=0,
         card=card_text,
     )
     there = list(case.store.each(ModelCard, name=card.name))
@@ -61,11 +63,13 @@ def add(case: Case, path: Path, card_text: str) -> tuple[ModelCard, list[ModelCa
     _keep(model_file(case, record.sha256), data)
     try:
         with LazyGuard(case, cells=1, also=(RUNTIME,)) as guard:
-            if why := try_out(guard, case, record):
+            why, numbers = try_out(guard, case, record)
+            if why:
                 raise ValueError(why)
     except BaseException:
         _drop_file(case, record.sha256)
         raise
+    record = replace(record, numbers=numbers)
     action = person_action("model/add", (record.id, *(o.id for o in there)), purpose=card.purpose)
     case.store.finish(action, [record], done=(), maker="")
     for other in there:
@@ -97,10 +101,13 @@ def _drop_file(case: Case, sha256: str) -> None:
         model_file(case, sha256).unlink(missing_ok=True)
 
 
-def try_out(guard: LazyGuard, case: Case, record: ModelCard) -> str:
-    """Run a model on a drawn picture in a cell: "" when it does what its card says, else why not."""
+def try_out(guard: LazyGuard, case: Case, record: ModelCard) -> tuple[str, int]:
+    """Run a model on a drawn picture in a cell: "" when it does what its card says, else why not.
+
+    With it, how many numbers the model gave.
+    """
     if not available():
-        return MISSING
+        return MISSING, 0
     spec, drawn = spec_of(record), _drawn()
     reach = with_model(case, record, secret_reach(drawn))
     job = Job(
@@ -116,10 +123,13 @@ def try_out(guard: LazyGuard, case: Case, record: ModelCard) -> str:
     )
     outcome = next(iter(guard.get().run([[job]])))
     if "bad_alloc" in outcome.error:
-        return "needs more memory than a cell has"
+        return "needs more memory than a cell has", 0
     if outcome.error:
-        return _NOISE.sub("", outcome.error)
-    return "" if any(outcome.records()) else "the model gives nothing for a picture"
+        return _NOISE.sub("", outcome.error), 0
+    said = list(outcome.records())
+    vectors = [len(record.value) // 2 for record in said if isinstance(record, ModelVector)]
+    numbers = vectors[0] if vectors else len(said)
+    return "" if said else "the model gives nothing for a picture", numbers
 
 
 def _drawn() -> bytes:
@@ -138,7 +148,7 @@ def fit(guard: LazyGuard, case: Case, spec: Spec) -> str:
     record = case.store.get(ModelCard, spec.model)
     assert record is not None
     started = now_ms()
-    why = try_out(guard, case, record)
+    why, _ = try_out(guard, case, record)
     set_aside(case, spec, started, why)
     return why
 
