@@ -52,3 +52,13 @@ def test_keys_that_count_up_from_a_clock_prove_nothing() -> None:
 
 def test_without_messages_it_stays_lost() -> None:
     assert canonical() == (LOST.id, (), [])
+
+
+def test_rows_without_even_a_number_are_of_no_one_conversation() -> None:
+    """They are of any: that one of them stands in a group says nothing of the others."""
+    numberless = Thread(service="whatsapp", handle="unknown-chat-0@exhibit", form="other")
+    mine = [message(numberless, key, n, "deleted") for n, key in enumerate(KEYS)]
+    records = [GROUP, numberless, *mine, message(GROUP, KEYS[0], 1)]
+    made = list(accounts(MemoryView(records)))
+    (row,) = [r for r in made if isinstance(r, Resolution) and r.source == numberless.id]
+    assert (row.canonical, row.basis) == (numberless.id, ())

@@ -217,3 +217,10 @@ def test_a_list_in_an_older_backup_speaks_for_its_own_moment() -> None:
     live = [message(0, G, "K2", B, T0 + 9 * HOUR), event(0, G, "left", A, T0 + 5 * HOUR)]
     older = [backup(message(0, G, "K1", B, T0 + HOUR)), backup(listed(0, G, A))]
     assert stays(*live, *older) == [(None, T0 + 5 * HOUR, False, "member")]
+
+
+def test_an_overwritten_row_of_a_member_dates_nothing() -> None:
+    now = listed(0, G, A, since=T0 + HOUR)
+    torn = listed(0, G, A, since=T0)
+    torn = replace(torn, at=replace(torn.at, state="superseded", method="unallocated"))
+    assert stays(now, torn) == [(T0 + HOUR, None, True, "member")]

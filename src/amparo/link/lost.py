@@ -20,6 +20,10 @@ LOST = "unknown-chat-"
 """How parsers begin the handle of a conversation they have only a row number for."""
 
 
+NUMBERLESS = f"{LOST}0@"
+"""The same for rows of which not even the chat's number is left: they are of any conversation."""
+
+
 @dataclass
 class Found:
     """The conversation a lost one is, the keys both hold and the messages that hold them."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
-from amparo.link.lost import LOST, rejoined
+from amparo.link.lost import LOST, NUMBERLESS, rejoined
 from amparo.link.words import exhibit_names, listed
 from amparo.model import (
     Account,
@@ -29,7 +29,7 @@ from amparo.model import (
 )
 
 METHOD = "link/accounts"
-VERSION = 2
+VERSION = 3
 
 JOINING = frozenset({"lid", "owner"})
 """Bases by which the evidence states that two handles are one account."""
@@ -283,7 +283,7 @@ def threads(
     lost: set[Id] = set()
     for id, service, handle, form in view.columns(Thread, "id", "service", "handle", "form"):
         sides = handle.split("|")
-        if handle.startswith(LOST):
+        if handle.startswith(LOST) and not handle.startswith(NUMBERLESS):
             lost.add(id)
         elif form != "private" or len(sides) != 2 or not all(sides):
             yield Resolution(form="thread", source=id, canonical=id)

@@ -191,7 +191,7 @@ def told_apart(found: list[Span]) -> list[Span]:
 @deriver(
     "tenure",
     stage="network",
-    version=2,
+    version=3,
     reads=(Membership, MembershipEvent, Message, Resolution, Thread),
     makes=(Tenure,),
 )
@@ -249,7 +249,8 @@ def collect(view: View, said: dict[tuple[Id, Id], Statements]) -> None:
         thread, exhibit = to_thread.get(row.thread, row.thread), row.at.exhibit
         of = said[thread, to_account.get(row.account, row.account)]
         for kind, time in ((JOIN, row.since), (LEAVE, row.until)):
-            if time is not None:
+            # An overwritten state of a row that stands dates nothing: its last bytes may be another's.
+            if time is not None and row.at.state != "superseded":
                 of.seen.append(Seen(kind, time, exhibit, row.id, row.role, row.at.table))
         of.listed.append(
             Listed(
