@@ -113,7 +113,8 @@ class PresentWriter:
         """A system row: creation, joining, leaving, removal, promotion, new title."""
         mine = event.actor == self.view.holder
         actor = event.actor if event.actor is not None else event.subjects[0]
-        sender = 0 if mine else self.account(actor, chat)
+        named = not mine or event.kind == "create"  # who created a group is named, the owner too
+        sender = self.account(actor, chat) if named else 0
         self._system_rows += 1
         key = hex_token(32, self.view.world.seed, "system", self.view.holder, self._system_rows)
         text = event.new or None
