@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from amparo.model import (
     At,
     Attachment,
     Content,
+    Exhibit,
     File,
     Lead,
     MembershipEvent,
@@ -26,6 +29,8 @@ from amparo.model import (
     ThreadInfo,
 )
 from amparo.review.app import create_app
+from amparo.review.directory import Directory
+from amparo.review.layout import ROOM, place_groups
 from amparo.store.case import Case
 from review_case import HOSTILE, START, make_case
 
@@ -153,3 +158,45 @@ def test_a_record_says_who_made_it_and_problems_lie_by_exhibit(desk: TestClient)
     numbers = [json(desk, f"/record/exhibit/{row['exhibit']}")["record"]["number"] for row in rows]
     assert numbers == sorted(numbers) and len(numbers) == 3
     assert rows[0]["record"] == Problem.KIND and any(row["reason"] == HOSTILE for row in rows)
+
+
+def test_chats_of_our_own_naming_are_said_in_words(tmp_path: Path) -> None:
+    with make_case(tmp_path / "n.amparo", exhibits=4, people=32, groups=2, stacks=4) as case:
+        exhibit = next(case.store.each(Exhibit))
+        owner = Account(service="whatsapp", handle=f"owner@{exhibit.id}", form="owner")
+        told = {
+            (f"{owner.handle}|status@broadcast", "status"): f"Status posts on {exhibit.number}",
+            (f"{owner.handle}|", "other"): f"A chat on {exhibit.number}, its address is gone",
+            (
+                f"unknown-chat-7@{exhibit.id}",
+                "other",
+            ): f"Chat 7 on {exhibit.number}, its address is gone",
+            ("unknown-chat-7@elsewhere", "other"): "unknown-chat-7@elsewhere",
+            (
+                f"{owner.handle}|447700900009@s.whatsapp.net",
+                "other",
+            ): f"{owner.handle}|447700900009@s.whatsapp.net",
+        }
+        threads = {Thread(service="whatsapp", handle=h, form=f): t for (h, f), t in told.items()}
+        case.store.put([owner, *threads], "test")
+        directory = Directory(case)
+        assert {t.handle: directory.groups[t.id].title for t in threads} == {
+            t.handle: title for t, title in threads.items()
+        }
+        assert directory.people[owner.id].number == f"owner of {exhibit.number}"
+
+
+def test_groups_that_nothing_joins_lie_beside_each_other() -> None:
+    joined = [f"g{n:02d}" for n in range(18)]
+    alone = [f"h{n}" for n in range(4)]
+    pull = {(a, b): 3.0 for a, b in itertools.pairwise(joined)}
+    places = place_groups(pull, sorted([*joined, *alone]))
+    assert places == place_groups(pull, sorted([*joined, *alone])), "the same every time"
+
+    def across(ids: list[str]) -> float:
+        return max(math.dist(places[a], places[b]) for a in ids for b in ids)
+
+    assert len(places) == 22 and across([*joined, *alone]) < 2.5 * across(joined)
+    apart = [(a, b) for a in places for b in places if a < b and (a in alone or b in alone)]
+    assert min(math.dist(places[a], places[b]) for a, b in apart) >= ROOM * 0.99
+    assert place_groups({}, []) == {}

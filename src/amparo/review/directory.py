@@ -31,6 +31,10 @@ def most_given(names: Counter[str]) -> str:
     return min(names, key=lambda name: (-names[name], name)) if names else ""
 
 
+LOST = "unknown-chat-"
+"""How the handle of a chat begins whose address is gone; its number in the phone's table follows."""
+
+
 @dataclass(slots=True)
 class Person:
     """One canonical account; "person" on screen is short for this, never an identity.
@@ -44,6 +48,8 @@ class Person:
     form: str
     phone: str
     country: str
+    owned: str = ""
+    """For the owner of a phone, whose number nothing tells: the number of the exhibit."""
     names: Counter[str] = field(default_factory=Counter)
     handles: list[Id] = field(default_factory=list)
     groups: set[Id] = field(default_factory=set)
@@ -64,8 +70,8 @@ class Person:
 
     @property
     def number(self) -> str:
-        """Phone number where known, otherwise the handle."""
-        return self.phone or self.handle
+        """Phone number where known, otherwise whose phone it is, otherwise the handle."""
+        return self.phone or (f"owner of {self.owned}" if self.owned else self.handle)
 
     @property
     def label(self) -> str:
@@ -142,6 +148,7 @@ class Directory:
             head = seen.get(canonical, row)
             person = self.people.setdefault(canonical, Person(canonical, *head[1:]))
             person.handles.append(id)
+            person.owned = person.owned or self._after(row[2], "owner@")
             if row[4] and not person.phone:
                 person.phone, person.country = row[4], row[5]
         for account, name in store.columns(AccountName, "account", "name"):
@@ -168,11 +175,28 @@ class Directory:
             group.creator = group.creator or self.canonical(creator)
         for named in self.groups.values():
             named.subject = most_given(named.subjects)
-            named.title = named.subject or self._sides(named) or named.handle
+            named.title = named.subject or self._sides(named) or self._lost(named) or named.handle
         for thread, form in store.columns(Lead, "thread", "form"):
             group = self.group(thread) if thread else None
             if group is not None and form.endswith("invite"):
                 group.invites += 1
+
+    def _after(self, handle: str, prefix: str) -> str:
+        """The number of the exhibit whose id stands behind a prefix in a handle of our own making."""
+        head, _, rest = handle.partition(prefix)
+        exhibit = self.exhibits.get(rest.partition("|")[0]) if not head else None
+        return exhibit.number if exhibit is not None else ""
+
+    def _lost(self, chat: Group) -> str:
+        """A phone's status posts, and a chat whose address is gone, in words; "" for others."""
+        if number := self._after(chat.handle, "owner@"):
+            if chat.form == "status":
+                return f"Status posts on {number}"
+            return f"A chat on {number}, its address is gone" if chat.handle[-1:] == "|" else ""
+        head, _, _ = chat.handle.partition("@")
+        if number := self._after(chat.handle, f"{head}@") if head.startswith(LOST) else "":
+            return f"Chat {head.removeprefix(LOST)} on {number}, its address is gone"
+        return ""
 
     def _sides(self, chat: Group) -> str:
         """Takes the two sides of a private chat for its members; their names, "" for other threads."""

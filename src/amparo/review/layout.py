@@ -16,29 +16,59 @@ from amparo.model import Id
 
 GOLDEN = math.pi * (3 - math.sqrt(5))
 Places = dict[Id, tuple[float, float]]
+ROOM = 14.0
+"""Between two lots of groups, in the measure in which people lie 2 to 6 around their group."""
 
 
 def place_groups(weights: Mapping[tuple[Id, Id], float], groups: list[Id]) -> Places:
-    """Places of groups; a pair pulls together by its weight (people or invites shared)."""
+    """Places of groups; a pair pulls together by its weight (people or invites shared).
+
+    Groups that nothing joins would push each other apart without end: each lot that hangs together is
+    laid out for itself, and the lots stand in rows, the largest first.
+    """
     graph: rustworkx.PyGraph[Id, float] = rustworkx.PyGraph()
     index = {group: graph.add_node(group) for group in groups}
     for (a, b), weight in sorted(weights.items()):
         graph.add_edge(index[a], index[b], 1 + math.log1p(weight))
-    count = max(1, len(groups))
-    start = {
-        index[g]: (math.cos(2 * math.pi * n / count), math.sin(2 * math.pi * n / count))
-        for n, g in enumerate(groups)
-    }
+    lots = [sorted(graph[n] for n in lot) for lot in rustworkx.connected_components(graph)]
+    lots.sort(key=lambda lot: (-len(lot), lot))
+    return in_rows([spring(graph.subgraph([index[g] for g in lot])) for lot in lots])
+
+
+def spring(graph: rustworkx.PyGraph[Id, float]) -> Places:
+    """Places of groups that hang together, by force, from a circle."""
+    count = len(graph)
+    turn = 2 * math.pi / max(1, count)
     found = rustworkx.spring_layout(
         graph,
-        pos=start,
-        k=2.2 / math.sqrt(count),
+        pos={n: (math.cos(turn * n), math.sin(turn * n)) for n in range(count)},
+        k=2.2 / math.sqrt(max(1, count)),
         num_iter=120 if count < 400 else 30,
         weight_fn=float,
         seed=1,
     )
     spread = 10 * math.sqrt(count)
-    return {g: (found[i][0] * spread, found[i][1] * spread) for g, i in index.items()}
+    return {graph[n]: (found[n][0] * spread, found[n][1] * spread) for n in range(count)}
+
+
+def in_rows(lots: list[Places]) -> Places:
+    """Lots beside each other and in rows, about as wide as high, room for people around each."""
+    boxes = []
+    for lot in lots:
+        xs, ys = [x for x, _ in lot.values()], [y for _, y in lot.values()]
+        boxes.append((min(xs), min(ys), max(xs) - min(xs) + ROOM, max(ys) - min(ys) + ROOM))
+    wide = max(
+        [1.3 * math.sqrt(sum(width * height for *_, width, height in boxes))]
+        + [width for *_, width, _ in boxes]
+    )
+    out: Places = {}
+    x = y = high = 0.0
+    for lot, (left, low, width, height) in zip(lots, boxes, strict=True):
+        if x and x + width > wide:
+            x, y, high = 0.0, y + high, 0.0
+        out |= {id: (x + a - left, y + b - low) for id, (a, b) in lot.items()}
+        x, high = x + width, max(high, height)
+    return out
 
 
 def place_people(homes: Mapping[Id, list[Id]], groups: Places) -> Places:
