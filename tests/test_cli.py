@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from amparo.cli import main
+from amparo.cli.case import by_reason
 from amparo.cli.main import EXAMPLES, FIRST, HELP, VERBS, parser
 from amparo.kit.schemes import SCHEMES
 from amparo.match.sets import compile_set
@@ -347,3 +348,11 @@ def test_the_truth_is_found_beside_the_exhibits(case: Path, tmp_path: Path, caps
     assert main(["add", str(case), str(replay / "exhibits" / "ES-1")]) == 0
     capsys.readouterr()
     assert f"{replay}/truth.db: no truth file" in refused(capsys, "score", case)
+
+
+def test_problems_are_told_by_reason_the_commonest_first() -> None:
+    said = [("A-1", "x.jpg", "no place"), ("A-1", "y.db", "cut"), ("B-2", "z.jpg", "no place")]
+    assert by_reason(said) == [
+        (2, "no place", "A-1 +1", "x.jpg and 1 more"),
+        (1, "cut", "A-1", "y.db"),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from amparo.store import Case, Store
 
 
+class Unopened(Refused):
+    """A case that is none, cannot be read, or is being written to by somebody else."""
+
+
 @contextmanager
 def opened(path: Path, write: bool = False) -> Iterator[Case]:
-    """An existing case, open; Refused when it is none or somebody else is writing."""
+    """An existing case, open; Unopened when that is not possible."""
     from amparo.store import Case, StoreRefused
 
     try:
         case = Case.open(path, write=write)
     except (StoreRefused, OSError, ValueError) as error:
-        raise Refused(str(error)) from error
+        raise Unopened(str(error)) from error
     try:
         yield case
     finally:
@@ -219,14 +223,14 @@ def status(args: argparse.Namespace) -> int:
         else:
             lines.append("Everything is up to date.")
         if problems:
-            rows: list[tuple[object, ...]] = [
-                (by_exhibit.get(p.exhibit, ""), p.path or p.plugin, p.reason)
-                for p in problems[:200]
-            ]
             lines += ["", f"Could not be read, or not wholly: {len(problems)}"]
-            lines += table(rows, ("exhibit", "what", "why"))
-            if len(problems) > 200:
-                lines.append(f"… and {len(problems) - 200} more: amparo status --json")
+            named = [
+                (by_exhibit.get(p.exhibit, ""), p.path or p.plugin, p.reason) for p in problems
+            ]
+            reasons = by_reason(named)
+            lines += table(reasons[:MOST_REASONS], ("times", "why", "exhibit", "what"))
+            if len(reasons) < len(problems):
+                lines.append("Each by itself: amparo status --json, or Problems on the desk")
         if unknown:
             lines += ["", f"Databases of applications no parser knows: {len(unknown)}"]
             lines += table([*unknown[:20]], ("exhibit", "database"))
@@ -237,6 +241,27 @@ def status(args: argparse.Namespace) -> int:
             )
         answer(args.json, data, lines)
         return PROBLEMS if problems else DONE
+
+
+MOST_REASONS = 200
+"""Reasons that ``status`` shows people; ``--json`` has every problem."""
+
+
+def by_reason(problems: Sequence[tuple[str, str, str]]) -> list[tuple[object, ...]]:
+    """(times, reason, exhibit, what) for each reason, the commonest first; the first place stands for all.
+
+    ``problems`` are (exhibit, what, reason).
+    """
+    places: dict[str, list[tuple[str, str]]] = {}
+    for exhibit, what, reason in problems:
+        places.setdefault(reason, []).append((exhibit, what))
+    rows: list[tuple[object, ...]] = []
+    for reason, where in sorted(places.items(), key=lambda item: -len(item[1])):
+        others = len({exhibit for exhibit, _ in where}) - 1
+        exhibit, what = where[0]
+        more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+        rows.append((len(where), reason, exhibit + (f" +{others}" if others else ""), what + more))
+    return rows
 
 
 def totals(store: Store) -> dict[str, int]:
