@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from amparo.cli import main
 from amparo.kit.times import clock
 from amparo.model import ClipMatch, Content, Film, Link, Problem, Soundtrack
 from amparo.review import create_app
+from amparo.run import picture
 from amparo.store import Case
 from films import film, scene, sound_file, tune
 
@@ -106,6 +109,37 @@ def test_find_a_picture_in_a_film(
     assert abs(int(row["at"]) - 7000) <= 400  # type: ignore[call-overload]
     assert main(["find", str(case), "--image", str(folder / "query.jpg")]) == 0
     assert "shows it at 0:0" in capsys.readouterr().out
+
+
+def test_find_in_every_case_of_a_folder(
+    folder: Path,
+    case: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each case that can be opened is searched, the rest are named, and the query is decoded once."""
+    cases = tmp_path / "2026"
+    (cases / "unit").mkdir(parents=True)
+    shutil.copytree(case, cases / "unit" / "films.amparo")
+    assert main(["new", str(cases / "empty.amparo")]) == 0
+    (cases / "old.amparo").mkdir()
+    (cases / "old.amparo" / "case.toml").write_text("name = ")
+    (cases / "elsewhere").symlink_to(case)  # what is linked to is not what was named
+    monkeypatch.setattr(picture, "looks", counted := Mock(wraps=picture.looks))
+    capsys.readouterr()
+    assert main(["find", str(cases), "--json", "--image", str(folder / "query.jpg")]) == 1
+    told = {Path(c["case"]).name: c for c in json.loads(capsys.readouterr().out)["cases"]}
+    assert list(told) == ["empty.amparo", "old.amparo", "films.amparo"]
+    assert told["empty.amparo"]["films"] == [] and len(told["films.amparo"]["films"]) == 1
+    assert "case.toml" in told["old.amparo"]["error"]
+    assert counted.call_count == 1
+    assert main(["find", str(cases), "--image", str(folder / "query.jpg")]) == 1
+    said = capsys.readouterr().out
+    assert "Not searched" in said and "shows it at 0:0" in said
+    (tmp_path / "bare").mkdir()
+    assert main(["find", str(tmp_path / "bare"), "--text", "x"]) == 2
+    assert "nor a folder with cases" in capsys.readouterr().err
 
 
 def test_the_desk_shows_ranges(case: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amparo.cli.case import opened
-from amparo.cli.find_films import find_film, still_lines, stills
-from amparo.cli.say import DONE, Refused, answer, safe
+from amparo.cli.case import Unopened, opened
+from amparo.cli.find_films import Kept, find_film, looked_at, still_lines, stills
+from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe
 
 if TYPE_CHECKING:
     from amparo.match.find import Alike
@@ -27,12 +29,25 @@ SAID = {
 }
 
 
+DEEPEST = 3
+"""Folders between the one that is named and a case in it, at the most."""
+
+
 def find(args: argparse.Namespace) -> int:
     """Find content by picture, film, sound or hash, text, or an account, in one case or several."""
-    answers = []
-    for path in args.case:
-        with opened(path) as case:
-            answers.append((path, *_in_case(case, args)))
+    paths = [case for path in args.case for case in _cases(path)]
+    answers: list[tuple[Path, dict[str, object], list[str]]] = []
+    kept: Kept = {}
+    unread = 0
+    for path in dict.fromkeys(paths):
+        try:
+            with opened(path) as case:
+                answers.append((path, *_in_case(case, args, kept)))
+        except Unopened as error:
+            if len(paths) == 1:
+                raise
+            unread += 1
+            answers.append((path, {"error": str(error)}, [f"Not searched: {safe(str(error))}"]))
     if len(answers) == 1:
         _, data, lines = answers[0]
         answer(args.json, data, lines or ["Nothing found."])
@@ -41,19 +56,38 @@ def find(args: argparse.Namespace) -> int:
     for path, _, lines in answers:
         said += [f"In {safe(str(path))}:", *(lines or ["Nothing found."])]
     answer(args.json, {"cases": [{"case": str(path), **data} for path, data, _ in answers]}, said)
-    return DONE
+    return PROBLEMS if unread else DONE
 
 
-def _in_case(case: Case, args: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+def _cases(path: Path) -> list[Path]:
+    """The case at a path; of a folder that is none, every case in it, without following links."""
+    if (path / "case.toml").exists() or not path.is_dir():
+        return [path]
+    found = []
+    for folder, inner, files in os.walk(path):
+        inner.sort()
+        if "case.toml" in files:
+            found.append(Path(folder))
+            inner.clear()
+        elif len(Path(folder).relative_to(path).parts) >= DEEPEST:
+            inner.clear()
+    if not found:
+        raise Refused(f"{path}: neither a case nor a folder with cases in it")
+    return sorted(found)
+
+
+def _in_case(
+    case: Case, args: argparse.Namespace, kept: Kept
+) -> tuple[dict[str, object], list[str]]:
     """What one case holds, as data and as lines."""
     if args.text is not None or args.account is not None:
         from amparo.cli.find_text import find_account, find_text
 
         return find_text(case, args) if args.text is not None else find_account(case, args)
     if args.video is not None or args.audio is not None:
-        return find_film(case, args)
+        return find_film(case, args, kept)
     hits, films = (
-        (_by_hash(case, args.hash), []) if args.hash is not None else _by_image(case, args)
+        (_by_hash(case, args.hash), []) if args.hash is not None else _by_image(case, args, kept)
     )
     rows = [_where(case, hit) for hit in hits[: args.limit]]
     lines = [line for row in rows for line in _lines(row)]
@@ -80,7 +114,9 @@ def _exact(content: str) -> Alike:
     return Alike(content, "exact", 0, False, True, 6.0, ("the same bytes",))
 
 
-def _by_image(case: Case, args: argparse.Namespace) -> tuple[list[Alike], list[dict[str, object]]]:
+def _by_image(
+    case: Case, args: argparse.Namespace, kept: Kept
+) -> tuple[list[Alike], list[dict[str, object]]]:
     """Contents like the picture, and films that show it."""
     import hashlib
 
@@ -103,8 +139,9 @@ def _by_image(case: Case, args: argparse.Namespace) -> tuple[list[Alike], list[d
     specs = {s.id: s for s in discover()}
     models = _models(case)
     # its parts too, whatever the case holds: what is looked for may be the larger picture
-    asked = [specs["fingerprint/image"], specs["fingerprint/crops"], *map(spec_of, models)]
-    outcome, parts, *of_models = looks(case, args.image, asked)
+    own = [specs["fingerprint/image"], specs["fingerprint/crops"]]
+    outcome, parts = looked_at(case, args.image, own, kept)
+    of_models = looks(case, args.image, list(map(spec_of, models))) if models else []
     if outcome.error:
         raise Refused(f"{args.image}: {outcome.error}")
     records = [*outcome.records(), *parts.records()]

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amparo.cli.say import Refused, safe
 
 if TYPE_CHECKING:
+    from amparo.kit.plugin import Spec
     from amparo.model import ClipMatch, Record
+    from amparo.sandbox.guard import Outcome
     from amparo.store import Case
 
+Kept = dict[str, "list[Outcome]"]
+"""What cells made of the file that is looked for, by how far they had to be locked in."""
 
-def find_film(case: Case, args: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+
+def find_film(
+    case: Case, args: argparse.Namespace, kept: Kept
+) -> tuple[dict[str, object], list[str]]:
     """Answers ``--video`` and ``--audio``: exact copies, then where it runs or is heard."""
     from amparo.match.clips import film_in_films
     from amparo.match.find import by_hash
@@ -23,7 +31,7 @@ def find_film(case: Case, args: argparse.Namespace) -> tuple[dict[str, object], 
 
     path: Path = args.video if args.video is not None else args.audio
     exact = by_hash(case.store, _sha256(path))
-    records = _looked_at(case, path)
+    records = _records(case, path, kept)
     frames = [r.value for r in records if isinstance(r, FilmFrames) and r.form == "shown"]
     sounds = [r for r in records if isinstance(r, Soundtrack)]
     if args.video is not None and not frames:
@@ -76,13 +84,22 @@ def _sha256(path: Path) -> str:
         raise Refused(f"{path}: {error.strerror}") from error
 
 
-def _looked_at(case: Case, path: Path) -> list[Record]:
-    """What a cell makes of the file."""
+def looked_at(case: Case, path: Path, specs: Sequence[Spec], kept: Kept) -> list[Outcome]:
+    """What cells make of the file that is looked for: once, however many cases are searched."""
+    from amparo.run.picture import looks
+
+    floor = case.config.isolation_floor
+    if floor not in kept:
+        kept[floor] = looks(case, path, specs)
+    return kept[floor]
+
+
+def _records(case: Case, path: Path, kept: Kept) -> list[Record]:
+    """What a film or sound shows and sounds like; Refused where it cannot be told."""
     from amparo.kit.plugin import discover
-    from amparo.run.picture import look_at
 
     spec = next(s for s in discover() if s.id == "fingerprint/video")
-    outcome = look_at(case, path, spec)
+    (outcome,) = looked_at(case, path, [spec], kept)
     if outcome.error:
         raise Refused(f"{path}: {outcome.error}")
     records = list(outcome.records())

@@ -203,7 +203,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--card", type=Path, help="what it is for and how often it errs, TOML (add)")
 
     p = verb("find", case=False)
-    p.add_argument("case", type=Path, nargs="+", metavar="CASE", help="case folders")
+    p.add_argument("case", type=Path, nargs="+", metavar="CASE", help="cases, or folders of them")
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--image", type=Path, help="a picture: copies, near ones, films showing it")
     what.add_argument("--video", type=Path, help="a film: copies, and films that share a stretch")

@@ -99,13 +99,11 @@ class Pictures:
             return next(iter(self._guard.get().run([[job]])))
 
 
-def look_at(case: Case, path: Path, spec: Spec) -> Outcome:
-    """Fingerprint a picture that is not evidence of this case (a query), also inside a cell."""
-    return looks(case, path, [spec])[0]
-
-
 def looks(case: Case, path: Path, specs: Sequence[Spec]) -> list[Outcome]:
-    """The same with several fingerprints, one outcome for each; registered models among them have to run here."""
+    """Fingerprint a file that is not evidence of this case (a query), also in cells: one outcome for each ``spec``.
+
+    Registered models among them have to run here.
+    """
     exhibits = Exhibits(case)
     reach = Reach(lambda: [open_read_only(path)], f"{READERS}:whole", '{"companions": []}')
     jobs = []
