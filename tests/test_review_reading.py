@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from amparo.model import (
     Problem,
     Record,
     Resolution,
+    Seal,
     Thread,
     ThreadInfo,
 )
@@ -35,6 +37,7 @@ from amparo.store.case import Case
 from review_case import HOSTILE, START, make_case
 
 CHAT = Thread(service="whatsapp", handle="1203@g.us", form="group")
+TALK = Thread(service="whatsapp", handle="1299@g.us", form="group")
 ANA = Account(service="whatsapp", handle="447700900001@s.whatsapp.net", form="phone",
               phone="+447700900001", country="GB")  # fmt: skip
 BEN = Account(service="whatsapp", handle="447700900002@s.whatsapp.net", form="phone",
@@ -79,15 +82,33 @@ def told_by_two(case: Case) -> list[Record]:
     return records
 
 
+def long_talk(case: Case) -> list[Record]:
+    """A conversation of 300 lines on one exhibit."""
+    at = next(
+        At(f.exhibit, f.id, "message") for f in case.store.each(File) if f.path.endswith("db")
+    )
+    return [TALK] + [
+        Message(at=replace(at, row=20_000 + n), thread=TALK.id, key=f"T{n}", sender=ANA.id,
+                from_owner=None, sent=START + n * 1000, form="text", text=f"line {n:03d}")
+        for n in range(300)
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     path: Path = tmp_path_factory.mktemp("reading") / "r.amparo"
-    with make_case(path, exhibits=4, people=32, groups=2, stacks=10) as case:
-        case.store.put(told_by_two(case), "test")
-        client = TestClient(create_app(case, "token", lambda *_: None, "tester"),
-                            base_url="http://127.0.0.1")  # fmt: skip
-        assert client.get("/?token=token").status_code == 200
-        yield client
+    with make_case(path, exhibits=4, people=32, groups=2, stacks=10) as made:
+        made.store.put([*told_by_two(made), *long_talk(made)], "test")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def desk(case: Case) -> Iterator[TestClient]:
+    client = TestClient(
+        create_app(case, "token", lambda *_: None, "tester"), base_url="http://127.0.0.1"
+    )
+    assert client.get("/?token=token").status_code == 200
+    yield client
 
 
 def json(desk: TestClient, address: str) -> Any:
@@ -136,6 +157,29 @@ def test_hits_that_say_the_same_are_one_line(desk: TestClient) -> None:
     assert told["hit_count"] == 2 and [len(hit["rows"]) for hit in told["hits"]] == [2]
     assert len({row["exhibit"]["number"] for row in told["hits"][0]["rows"]}) == 2
     assert "2 hits for" in words(desk, "/search?q=orchard")
+
+
+def test_a_message_that_was_found_is_read_in_its_conversation(desk: TestClient, case: Case) -> None:
+    hit = next(h for h in json(desk, "/search?q=quince")["hits"] if h["kind"] == "message")
+    assert hit["target"].startswith(f"/thread/{CHAT.id}/messages?at=") and len(hit["rows"]) == 2
+    page = desk.get(hit["target"].partition("#")[0]).text
+    assert page.count('id="here"') == 1 and 'id="here" class="here"' in page
+    row = page.partition('id="here"')[2].partition("</tr>")[0]
+    assert "quince" in row and "was added" in page.partition('id="here"')[0]
+    assert "Read it in its conversation" in words(desk, f"/record/message/{hit['id']}")
+    said = sorted(case.store.each(Message, thread=TALK.id), key=lambda m: m.sent or 0)
+    lines = json(desk, f"/thread/{TALK.id}/messages?at={said[250].id}")["lines"]
+    assert [x["message"]["text"] for x in lines] == [f"line {n:03d}" for n in range(239, 300)]
+    other = json(desk, f"/thread/{CHAT.id}/messages?at={said[250].id}")
+    assert other["first"] and len(other["lines"]) > 3, (
+        "a message of another conversation is not followed"
+    )
+
+
+def test_an_exhibit_shows_what_it_was_sealed_as(desk: TestClient, case: Case) -> None:
+    seal = next(case.store.each(Seal))
+    page = words(desk, f"/record/exhibit/{seal.exhibit}")
+    assert f"Sealed at intake SHA-256 {seal.sha256} of the container , 2 readings" in page
 
 
 def test_postings_name_a_content_by_its_hash(desk: TestClient) -> None:

@@ -24,6 +24,8 @@ from amparo.review.gaps import Missing, Neighbours, place_of
 
 router = APIRouter()
 ROWS = 200
+BEFORE = 12
+"""Messages shown before the one that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,12 @@ def messages(request: Request, id: Id) -> Response:
     group = found(directory.group(id), "thread")
     desk.log("messages", "consultation", (group.id,))
     sides = [r.source for r in reads.rows(Resolution, canonical=group.id, form="thread")]
-    rows = reads.said(sides or [group.id], request.query_params.get("after", ""), ROWS + 1)
+    sides = sides or [group.id]
+    at = reads.get(Message, request.query_params.get("at", ""))
+    after = request.query_params.get("after", "")
+    if at is not None and at.thread in sides:
+        after = reads.said_before(sides, at, BEFORE)
+    rows = reads.said(sides, after, ROWS + 1)
     shown = rows[:ROWS]
     return desk.show(
         request,
@@ -71,7 +78,8 @@ def messages(request: Request, id: Id) -> Response:
             "group": group,
             "lines": lines(desk, shown),
             "next": shown[-1].id if len(rows) > ROWS else "",
-            "first": "after" not in request.query_params,
+            "first": not after,
+            "asked": at.id if at is not None else "",
         },
     )
 

@@ -107,6 +107,16 @@ class Reads:
         where = {"thread": sorted(threads)}
         return self._store.find(Message, where, order="sent", after=start, limit=limit)
 
+    def said_before(self, threads: Iterable[Id], message: Message, count: int) -> Id:
+        """The message so many places before one of a conversation; "" where it begins sooner."""
+        if message.sent is None:
+            return ""
+        rows = self._store.find(
+            Message, {"thread": sorted(threads)}, order="sent", descending=True,
+            after=(message.sent, message.id), limit=count,
+        )  # fmt: skip
+        return rows[-1].id if len(rows) == count else ""
+
     def search(self, text: str, limit: int, after: int) -> list[Hit]:
         """Records that hold all words."""
         return self._store.search(text, limit, after)

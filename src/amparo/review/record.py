@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from amparo.model import KINDS, At, Exhibit, File, Id, Link, Mark, Record, Version
+from amparo.model import KINDS, At, Exhibit, File, Id, Link, Mark, Record, Seal, Version
 from amparo.review.desk import Desk, found
 from amparo.review.history import told
 from amparo.review.links import described, end_page
@@ -70,6 +70,7 @@ def record(request: Request, kind: str, id: Id) -> Response:
             "kind": kind,
             "record": this,
             "doc": (cls.__doc__ or "").strip().split("\n")[0].replace("``", ""),
+            "seal": next(iter(desk.reads.rows(Seal, exhibit=id)), None) if cls is Exhibit else None,
             "maker": desk.reads.maker(cls, id),
             "lines": lines,
             "at": at,

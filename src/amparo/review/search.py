@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -19,6 +20,7 @@ from amparo.model import (
     Quote,
     Record,
     ThreadInfo,
+    Version,
 )
 from amparo.review.desk import Desk
 from amparo.review.history import before
@@ -58,13 +60,7 @@ def search(request: Request) -> Response:
     )
     versions = before(desk.reads, list(records))
     lines = [line(desk, hit, records.get(hit.id), carriers) for hit in shown]
-    same = alike(
-        lines,
-        lambda one: (
-            one["kind"], one["text"], one["target"], one["time"], one["state"],
-            tuple((v.text, v.source == one["id"]) for v in versions.get(one["id"], [])),
-        ),
-    )  # fmt: skip
+    same = alike(lines, lambda one: saying(one, versions.get(one["id"], [])))
     return desk.show(
         request,
         "search.html",
@@ -77,6 +73,15 @@ def search(request: Request) -> Response:
             "next": shown[-1].place if len(hits) > STEP else None,
         },
     )
+
+
+def saying(one: dict[str, Any], versions: list[Version]) -> tuple[Hashable, ...]:
+    """What a hit says: copies of one message on several exhibits say the same."""
+    where = one["target"]
+    if one["kind"] == Message.KIND:
+        where = (one["group"] and one["group"].id, one["person"] and one["person"].id)
+    worded = tuple((v.text, v.source == one["id"]) for v in versions)
+    return one["kind"], one["text"], where, one["time"], one["state"], worded
 
 
 def line(
@@ -97,6 +102,8 @@ def line(
     if isinstance(record, Account | AccountName):
         account = account or record.id
         target = f"/account/{part(account)}"
+    elif isinstance(record, Message):
+        target = f"/thread/{part(record.thread)}/messages?at={part(record.id)}#here"
     elif isinstance(record, ThreadInfo):
         target = f"/thread/{part(record.thread)}"
     elif isinstance(record, File | Attachment) and record.content:
