@@ -71,7 +71,12 @@ def told_by_two(case: Case) -> list[Record]:
         there = Attachment(at=at[3], message=picture.id, content=content.id, mime="image/jpeg",
                            path=f"Media/quince-{n}.jpg" if n else "")  # fmt: skip
         invite = Lead(
-            at=at[4], form="whatsapp_invite", value="AbCdEf", thread=CHAT.id, account=ANA.id
+            at=at[4],
+            form="whatsapp_invite",
+            value="AbCdEf",
+            message=odd.id,
+            thread=CHAT.id,
+            account=ANA.id,
         )
         records += [notice, added, elsewhere, odd, code, picture, there, invite]
         basis.append(there.id)
@@ -129,6 +134,11 @@ def test_a_notice_of_the_messenger_says_what_happened(desk: TestClient) -> None:
     assert page.count("+447700900002 was added by +447700900001") == 2, "one notice an exhibit"
     assert " left" not in page, "another table's row of the same number is another row"
     assert page.count("notice of type 77, whose meaning is not known by +447700900001") == 2
+
+
+def test_an_invitation_says_where_it_leads(desk: TestClient) -> None:
+    page = words(desk, f"/thread/{CHAT.id}/messages")
+    assert page.count("invite AbCdEf to Orchard") == 2, "carried by a message on each exhibit"
 
 
 def test_a_file_on_two_exhibits_stands_once_beside_its_message(desk: TestClient) -> None:

@@ -13,13 +13,14 @@ from amparo.model import (
     Exhibit,
     Gap,
     Id,
+    Lead,
     MembershipEvent,
     Message,
     Resolution,
     Thread,
 )
 from amparo.review.desk import Desk, found
-from amparo.review.directory import Person
+from amparo.review.directory import Group, Person
 from amparo.review.gaps import Missing, Neighbours, place_of
 
 router = APIRouter()
@@ -49,6 +50,8 @@ class Line:
     attachments: list[Attachment] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """What a notice of the messenger tells."""
+    invites: dict[str, tuple[Lead, Group | None]] = field(default_factory=dict)
+    """Invitations it carries, by their code, and the group each leads to where the evidence names it."""
     recovered: At | None = None
     """Where the best copy lies when none is live."""
     missing: Missing | None = None
@@ -92,6 +95,10 @@ def lines(desk: Desk, rows: list[Message]) -> list[Line]:
     for attachment in desk.reads.among(Attachment, "message", [m.id for m in rows]):
         attached.setdefault(attachment.message, []).append(attachment)
     changes = changes_told(desk, rows)
+    invites: dict[Id, list[Lead]] = {}
+    for lead in desk.reads.among(Lead, "message", [m.id for m in rows]):
+        if lead.form.endswith("invite"):
+            invites.setdefault(lead.message, []).append(lead)
     out: list[Line] = []
     by_key: dict[tuple[str, Id], Line] = {}
     told: set[Id] = set()
@@ -113,6 +120,8 @@ def lines(desk: Desk, rows: list[Message]) -> list[Line]:
             by_key[message.key, sender] = line
             out.append(line)
         line.copies.append(message)
+        for lead in invites.get(message.id, []):
+            line.invites.setdefault(lead.value, (lead, desk.directory().group(lead.thread)))
         for one in attached.get(message.id, []):
             same = [a for a in line.attachments if one.content and a.content == one.content]
             if not same:
