@@ -85,6 +85,17 @@ def test_forms(codec: str, form: str, rate: int, mime: str) -> None:
     assert differ < 0.12
 
 
+def test_wide_band_amr() -> None:
+    """Nobody encodes it here, so its frames (12.65 kbit/s, 20 ms, RFC 4867) are of chance: some noise."""
+    chance = np.random.default_rng(3)
+    frames = b"".join(b"\x14" + chance.bytes(32) for _ in range(400))
+    data = b"#!AMR-WB\n" + frames
+    assert sniff(data[:HEAD], len(data)) == "audio/amr-wb"
+    record = soundtrack(data)
+    assert (record.hertz, record.channels) == (16000, 1)
+    assert abs(record.duration - 8000) < 200 and not record.damaged
+
+
 def test_a_cover_is_no_film() -> None:
     data = sound_file(tune(5, 4), "libmp3lame", "mp3")
     things = looked(data)
