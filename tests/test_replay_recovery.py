@@ -171,8 +171,11 @@ def test_the_bytes_of_a_row_are_those_sqlite_writes(tmp_path: Path) -> None:
     assert stored in (tmp_path / "a.db").read_bytes()
     db.execute("DELETE FROM t")
     db.close()
-    assert Files((tmp_path / "a.db").read_bytes()).places(stored) == {"page"}
-    assert Files((tmp_path / "a.db").read_bytes()).places(stored + b"!") == set()
+    files = Files((tmp_path / "a.db").read_bytes())
+    assert files.places(stored) == {"page"} and files.places(stored + b"!") == set()
+    begun, rest = stored[:-1], stored[-1:]
+    assert files.places(begun) == {"page"} and files.places(begun, b"!") == {"page"}
+    assert files.places(begun, rest) == set(), "only the beginning of what stands there"
 
 
 def test_words_of_an_index_by_document(tmp_path: Path) -> None:

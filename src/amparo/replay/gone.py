@@ -122,9 +122,11 @@ class Places:
                 continue
             for until, text in held.changes:
                 places: set[str] = set()
+                now = held.words_at(end) or ""
+                longer = now[len(text) :] if text and now.startswith(text) else ""
                 for former in stored.get(row, []):
                     if former.text == text and not former.erased:
-                        places |= self.files.places(former.bytes)
+                        places |= self.files.places(former.bytes, longer.encode())
                 if any(
                     held.message.text_at(t) == text and t < until for t in held.shown(self.backups)
                 ):

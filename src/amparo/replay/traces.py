@@ -46,27 +46,31 @@ class Files:
         self._logged = set(newest)
         self._live = {n for page, n in newest.items()}
 
-    def places(self, row: bytes) -> set[str]:
-        """``freelist``, ``page`` (free bytes of a page in use), ``log``, ``journal``: where a row lies."""
+    def places(self, row: bytes, longer: bytes = b"") -> set[str]:
+        """``freelist``, ``page`` (free bytes of a page in use), ``log``, ``journal``: where a row lies.
+
+        With ``longer`` behind, it is the beginning of another row.
+        """
         found = set()
-        for at in _all(self._main, row):
+        for at in _all(self._main, row, longer):
             page = at // PAGE + 1
             if page in self._logged:
                 found.add("log")  # below a newer page in the log
             else:
                 found.add("freelist" if page in self._free else "page")
-        for at in _all(self._log, row):
+        for at in _all(self._log, row, longer):
             frame = (at - 32) // (24 + PAGE)
             found.add("page" if frame in self._live else "log")
-        if row in self._journal:
+        if any(_all(self._journal, row, longer)):
             found.add("journal")
         return found
 
 
-def _all(data: bytes, row: bytes) -> Iterator[int]:
+def _all(data: bytes, row: bytes, longer: bytes) -> Iterator[int]:
     at = data.find(row)
     while at >= 0:
-        yield at
+        if not longer or not data.startswith(longer, at + len(row)):
+            yield at
         at = data.find(row, at + 1)
 
 
