@@ -494,3 +494,24 @@ def test_older_blocks_of_a_text_index_are_whole_or_nothing() -> None:
         b"\x01" + block4(good)[1:],  # no leaf
     ):
         assert fts4_block(false, 2) is None
+
+
+def test_words_of_a_row_that_stands_are_its_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    db = opened(path, secure=1, journal="OFF")
+    db.executescript("CREATE TABLE memo (_id INTEGER PRIMARY KEY, body TEXT);"
+                     "CREATE VIRTUAL TABLE memo_fts USING fts4(content);")  # fmt: skip
+    for number in range(1, 31):
+        db.execute("INSERT INTO memo VALUES (?,?)", (number, f"said {number} and more"))
+        db.execute(
+            "INSERT INTO memo_fts(docid, content) SELECT _id, body FROM memo WHERE _id=?", (number,)
+        )
+    db.execute("UPDATE memo SET body=NULL WHERE _id=5")
+    db.execute("DELETE FROM memo WHERE _id=6")
+    db.execute("DELETE FROM memo_fts WHERE docid IN (5, 6)")
+    db.close()
+    rows = [r for r in recovered(*taken(path)) if r.method == "fts_rebuild"]
+    assert {(r.table, r.rowid, r.state, r.columns["body"]) for r in rows} == {
+        ("memo", 5, "superseded", "said 5 and more"),
+        ("memo", 6, "deleted", "said 6 and more"),
+    }

@@ -83,7 +83,7 @@ def _options(made: Index, text: str) -> None:
 
 
 def rebuilt(recovery: Recovery, older: Iterable[Row] = ()) -> Iterator[Row]:
-    """A row for every deleted document with words left.
+    """A row for every deleted document with words left; an earlier version where its row stands.
 
     ``older`` are recovered rows of the tables the index is kept in: segments of an earlier time. Text
     goes to the table that was indexed, where it can be told, else to the full-text table itself.
@@ -98,8 +98,10 @@ def rebuilt(recovery: Recovery, older: Iterable[Row] = ()) -> Iterator[Row]:
         texts = _newest(_segments(recovery, index), live)
         _add_older(texts, _older(index, kept), live)
         base, column = _base(recovery, index, live)
+        stand = recovery.survey.live[base.name.lower()].rows if base is not None else ()
         for document, text in sorted(texts.items()):
-            made = _row(index, document, text, base, column)
+            state = "superseded" if document in stand else "deleted"
+            made = _row(index, document, text, base, column, state)
             if made:
                 yield made
 
@@ -282,7 +284,7 @@ def _whole(places: Places) -> bool:
 
 
 def _row(
-    index: Index, document: int, text: _Text, base: Table | None, column: int | None
+    index: Index, document: int, text: _Text, base: Table | None, column: int | None, state: str
 ) -> Row | None:
     columns: dict[str, Value] = {}
     for number, name in enumerate(index.columns):
@@ -303,7 +305,7 @@ def _row(
             columns = {base.columns[base.alias].name: document, **columns}
         if line is None:
             return None
-    return Row(name, columns, document, "deleted", method, sure, text.where, False)
+    return Row(name, columns, document, state, method, sure, text.where, False)
 
 
 def _line(words: dict[int, str]) -> str:
