@@ -148,7 +148,9 @@ def changes_told(desk: Desk, rows: list[Message]) -> dict[Id, list[Change]]:
     notices = {(m.at.file, m.at.row, m.sent): m for m in rows if m.form == "system"}
     person = desk.directory().person
     out: dict[Id, list[Change]] = {}
-    for event in desk.reads.among(MembershipEvent, "thread", {m.thread for m in rows}):
+    threads = sorted({m.thread for m in notices.values()})
+    times = sorted({m.sent for m in notices.values() if m.sent is not None})
+    for event in desk.reads.rows(MembershipEvent, thread=threads, time=times) if times else ():
         notice = notices.get((event.at.file, event.at.row, event.time))
         if notice is not None and event.at.table.startswith(notice.at.table):
             told = Change(event, person(event.account), person(event.actor))

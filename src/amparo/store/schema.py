@@ -42,7 +42,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "fingerprint": (("content",),),
     "known_dispute": (("content",),),
     "known_match": (("content",), ("known_set", "id")),
-    "lead": (("thread",),),
+    "lead": (("thread",), ("message",)),
     "link": (("source",), ("target",)),
     "mark": (("subject",),),
     "media": (("content",),),
