@@ -75,7 +75,11 @@ def account(request: Request, id: Id) -> Response:
             "links": described(desk, links[:ROWS]),
             "link_count": len(links),
             "invites": alike(leads[:ROWS], lambda row: (row.form, row.value)),
-            "rhythm": activity_chart(reads.column(Message, "sent", "sender", person.handles)),
+            "rhythm": desk.kept(
+                "sent",
+                person.id,
+                lambda: activity_chart(reads.column(Message, "sent", "sender", person.handles)),
+            ),
             "steps": steps(desk, postings[:ROWS]),
             "step_count": person.postings,
             "offset": offset,

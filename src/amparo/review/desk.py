@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 TOOL = f"amparo {__version__}"
 FRESH = 2.0
 """Seconds for which a look at whether the case has changed holds."""
+KEPT = 500
+"""Outcomes of long work that are held at once."""
 CHECK_AT_ONCE = 500
 """Actions that are verified with every page that shows the chain; a longer chain on request."""
 
@@ -99,6 +101,8 @@ class Index:
     """Files that lay there as files, by exhibit."""
     recovered: int
     """Files that did not: deleted ones and those carved out of other bytes."""
+    kept: dict[tuple[str, Id], Any] = field(default_factory=dict)
+    """What a page worked out at length, until the case changes."""
 
 
 @dataclass
@@ -161,6 +165,16 @@ class Desk:
             end = time.monotonic()
             self._look_again = end + max(FRESH, 20 * (end - start))
             return self._index
+
+    def kept(self, what: str, id: Id, make: Callable[[], T]) -> T:
+        """The outcome of a long piece of work, made once for each state of the case."""
+        held = self.index().kept
+        if (what, id) not in held:
+            if len(held) >= KEPT:
+                held.clear()
+            held[what, id] = make()
+        found: T = held[what, id]
+        return found
 
     def queue(self) -> Queue:
         """The review queue."""

@@ -104,16 +104,15 @@ class Reads:
         """Messages of a conversation in time order, after one of them; undated ones last."""
         last = self.get(Message, after) if after else None
         start = (last.sent, last.id) if last is not None else None
-        where = {"thread": sorted(threads)}
-        return self._store.find(Message, where, order="sent", after=start, limit=limit)
+        return self._store.find(Message, of(threads), order="sent", after=start, limit=limit)
 
     def said_before(self, threads: Iterable[Id], message: Message, count: int) -> Id:
         """The message so many places before one of a conversation; "" where it begins sooner."""
         if message.sent is None:
             return ""
         rows = self._store.find(
-            Message, {"thread": sorted(threads)}, order="sent", descending=True,
-            after=(message.sent, message.id), limit=count,
+            Message, of(threads), order="sent", descending=True, after=(message.sent, message.id),
+            limit=count,
         )  # fmt: skip
         return rows[-1].id if len(rows) == count else ""
 
@@ -152,6 +151,12 @@ class Reads:
                 count += (entry.action.kind, entry.action.performer) == ("review/reveal", performer)
             before = entries[-1].sequence
         return count
+
+
+def of(threads: Iterable[Id]) -> dict[str, Any]:
+    """Of one conversation, whose rows an index holds in time order, or of its several sides."""
+    ids = sorted(threads)
+    return literal({"thread": ids[0] if len(ids) == 1 else ids})
 
 
 def literal(equal: dict[str, Any]) -> dict[str, Any]:

@@ -55,8 +55,14 @@ def thread(request: Request, id: Id) -> Response:
     links = links_of(desk, ("same_thread",), sides)
     leads = reads.rows(Lead, thread=group.id)
     many = group.messages > TOO_MANY
-    times = () if many else reads.column(Message, "sent", "thread", sides)
-    missing = ([], 0) if many else missing_here(desk, sides, ROWS // 4)
+    rhythm = desk.kept(
+        "rhythm",
+        group.id,
+        lambda: activity_chart(() if many else reads.column(Message, "sent", "thread", sides)),
+    )
+    missing = desk.kept(
+        "missing", group.id, lambda: ([], 0) if many else missing_here(desk, sides, ROWS // 4)
+    )
     offset = whole(request, "offset")
     people = {a: directory.person(a) for a in {t.account for t in tenures}}
     countries = Counter(p.country or "?" for p in people.values() if p is not None)
@@ -82,7 +88,7 @@ def thread(request: Request, id: Id) -> Response:
             "tenures": tenures[: 5 * ROWS],
             "tenure_count": len(tenures),
             "chart": tenure_chart(tenures, directory, CHART, last=group.last),
-            "rhythm": activity_chart(times),
+            "rhythm": rhythm,
             "countries": sorted(countries.items(), key=lambda row: (-row[1], row[0])),
             "posters": [(a, directory.person(a.account)) for a in activity[:30]],
             "links": described(desk, links[:ROWS]),
