@@ -100,6 +100,10 @@ class Reads:
         """The first records in the order of a field, each value taken literally."""
         return self._store.find(kind, literal(where), order=order, limit=limit)
 
+    def latest(self, kind: type[R], threads: Iterable[Id], order: str, limit: int) -> list[R]:
+        """The last records of a conversation in the order of a field; those without it come last."""
+        return self._store.find(kind, of(threads), order=order, descending=True, limit=limit)
+
     def said(self, threads: Iterable[Id], after: Id, limit: int) -> list[Message]:
         """Messages of a conversation in time order, after one of them; undated ones last."""
         last = self.get(Message, after) if after else None

@@ -53,7 +53,7 @@ def thread(request: Request, id: Id) -> Response:
     )
     postings = reads.in_time("thread", group.id, request.query_params.get("after", ""), ROWS + 1)
     links = links_of(desk, ("same_thread",), sides)
-    leads = reads.rows(Lead, thread=group.id)
+    leads = reads.latest(Lead, sides, "id", ROWS)
     many = group.messages > TOO_MANY
     rhythm = desk.kept(
         "rhythm",
@@ -66,12 +66,9 @@ def thread(request: Request, id: Id) -> Response:
     offset = whole(request, "offset")
     people = {a: directory.person(a) for a in {t.account for t in tenures}}
     countries = Counter(p.country or "?" for p in people.values() if p is not None)
-    events = sorted(
-        reads.among(MembershipEvent, "thread", sides), key=lambda e: (e.time is None, e.time or 0)
-    )
+    latest = reads.latest(MembershipEvent, sides, "time", 4 * ROWS)
     maker = group.creator or next((t.account for t in tenures if t.role == "creator"), "")
-    latest = events[: -4 * ROWS - 1 : -1]
-    from_groups = groups_of_leads(desk, leads[:ROWS])
+    from_groups = groups_of_leads(desk, leads)
     return desk.show(
         request,
         "thread.html",
@@ -96,16 +93,16 @@ def thread(request: Request, id: Id) -> Response:
             "changed": changed(desk, group.id),
             "gone": gone(desk, group.id),
             "gone_count": reads.tally(Erasure, "thread").get(group.id, 0),
-            "invites": alike(leads[:ROWS], lambda row: (
+            "invites": alike(leads, lambda row: (
                 row.value, directory.canonical(row.account), from_groups.get(row.id))),
-            "lead_people": {lead.id: directory.person(lead.account) for lead in leads[:ROWS]},
-            "lead_count": len(leads),
+            "lead_people": {lead.id: directory.person(lead.account) for lead in leads},
+            "lead_count": sum(1 for _ in reads.column(Lead, "id", "thread", sides)),
             "from_groups": from_groups,
             "events": alike(latest, lambda e: (
                 e.event, directory.canonical(e.account), directory.canonical(e.actor), e.time, e.detail)),
             "event_people": {e.id: (directory.person(e.account), directory.person(e.actor))
                              for e in latest},
-            "event_count": len(events),
+            "event_count": sum(1 for _ in reads.column(MembershipEvent, "id", "thread", sides)),
             "missing": missing[0],
             "missing_count": missing[1],
             "steps": steps(desk, postings[:ROWS]),
