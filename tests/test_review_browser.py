@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from amparo.model import Mark
+from amparo.model import Mark, Posting, Tenure
 from amparo.review import create_app
 from amparo.store.case import Case
 from review_case import make_case, pattern
@@ -105,6 +105,28 @@ def focused(browser: Any) -> str:
 def codes(case: Case, subject: str) -> list[str]:
     marks = sorted(case.store.each(Mark, subject=subject), key=lambda m: m.time)
     return [mark.code for mark in marks]
+
+
+def test_no_page_is_wider_than_a_narrow_window(browser: Any, base: str, case: Case) -> None:
+    thread = next(case.store.each(Tenure)).thread
+    posting = next(case.store.each(Posting))
+    pages = ["/", "/gallery", "/threads", "/accounts", "/graph", "/recovered", "/problems", "/actions",
+             "/search?q=pines", f"/thread/{thread}", f"/thread/{thread}/messages",
+             f"/account/{posting.account}", f"/content/{posting.content}",
+             f"/record/posting/{posting.id}", f"/stack/{posting.content}"]  # fmt: skip
+    for width in (600, 1440):
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+        )
+        for page in pages:
+            browser.get(f"{base}{page}")
+            wide = browser.execute_script(
+                "const m = document.querySelector('#main');"
+                "return Math.max(document.documentElement.scrollWidth, m ? m.scrollWidth : 0)"
+            )
+            assert wide <= width, (page, wide)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_grading_from_the_keyboard_end_to_end(browser: Any, base: str, case: Case) -> None:

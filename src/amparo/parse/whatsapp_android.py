@@ -185,8 +185,10 @@ class _Messages:
         media = self._media.take(number) if self._media.next <= number else ()
         if media and not body:
             body = losses.text(media[0][10])
-        words, linked = self._cards.take(number)
-        body = body or losses.text(words)
+        linked = ""
+        if self._cards.next <= number:
+            words, linked = self._cards.take(number)
+            body = body or losses.text(words)
         quoted = self._quoted.take(number) if self._quoted.next <= number else ()
         score = self._forwarded.take(number) if self._forwarded.next <= number else ()
         edit = self._edit.take(number) if self._edit.next <= number else ()

@@ -44,17 +44,21 @@ class Cards:
             "message_vcard": self._contacts,
             "message_ui_elements": self._buttons,
         }
+        self.next = self._least()
+        """Number of the message whose card comes next; beyond every number at the end."""
+
+    def _least(self) -> int:
+        return min(side.next for side in self.sides.values())
 
     def take(self, number: int) -> tuple[str, str]:
         """The words of a message's cards, and all text in which links may stand."""
-        if number < min(self._places.next, self._contacts.next, self._buttons.next):
-            return "", ""
         places, buttons = self._places.take(number), self._buttons.take(number)
         said = [place(*row[2:6]) for row in places]
         said += [contact(text(row[2])) for row in self._contacts.take(number)]
         said += [card(text(row[2])) for row in buttons]
         linked = [text(row[6]) for row in places]
         linked += [_SLASH.sub("/", text(row[2])[:LONGEST_TEXT]) for row in buttons]
+        self.next = self._least()
         return "\n".join(filter(None, said)), "\n".join(filter(None, linked))
 
 
