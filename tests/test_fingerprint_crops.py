@@ -20,8 +20,8 @@ def grey(picture: Image.Image) -> Any:
     return np.asarray(picture.resize((512, 512)).convert("L"))
 
 
-def test_twenty_parts_each_once_and_none_the_whole() -> None:
-    assert len(set(places())) == 20
+def test_each_part_once_and_none_the_whole() -> None:
+    assert len(places()) == len(set(places())) == 36
     assert all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in places())
     assert (0, 0, 1, 1) not in places()
 
@@ -37,6 +37,24 @@ def test_a_part_that_was_cut_out_is_found(cut: tuple[float, ...]) -> None:
     assert np.allclose(found.place, cut, atol=0.03)
     other = [Part("pdq", "other", (0, 0, 1, 1), (dihedral(grey(scene(12)))[0][0],))]
     assert by_part("crop", parts, other) == []
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_both_pictures_of_a_collage_are_found(upright: bool) -> None:
+    """Two of one shape beside each other, and a lying one beside an upright one."""
+    sizes = [(640, 480), (360, 480) if upright else (640, 480)]
+    pictures = [scene(seed, *size) for seed, size in enumerate(sizes, 31)]
+    sheet = Image.new("RGB", (sizes[0][0] + sizes[1][0], 480))
+    sheet.paste(pictures[0], (0, 0))
+    sheet.paste(pictures[1], (sizes[0][0], 0))
+    parts = crop_parts("collage", crop_hashes(grey(sheet)))
+    stored = [
+        Part("pdq", name, (0, 0, 1, 1), (dihedral(grey(picture))[0][0],))
+        for name, picture in zip(("left", "right", "other"), [*pictures, scene(39)], strict=True)
+    ]
+    found = {one.centre: one.place for one in by_part("crop", parts, stored)}
+    assert set(found) == {"left", "right"}
+    assert found["left"][2] == pytest.approx(found["right"][0], abs=1e-4)
 
 
 def test_the_plugin_gives_one_record_and_nothing_for_what_says_nothing() -> None:
