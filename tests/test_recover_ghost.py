@@ -223,3 +223,38 @@ def test_only_a_text_before_its_stated_end_is_cut() -> None:
     ):
         hit = SimpleNamespace(complete=False, values=values, payload=head + left, target=target)
         assert cut_of(hit) == column, left  # type: ignore[arg-type]
+
+
+def test_a_file_that_came_back_names_the_conversation_of_its_message(tmp_path: Path) -> None:
+    path = tmp_path / "msgstore.db"
+    db = connect(path, secure=1, vacuum=0, journal="OFF")
+    writer = Writer("words")
+    rows = [writer.row(i) for i in range(1, 31)]
+    fill(db, rows)
+    db.executescript(f"{CASCADE}; DROP TRIGGER message_bd_for_message_media_trigger;")
+    number = next(int(str(r[0])) for r in rows if isinstance(r[15], str) and len(r[15]) > 20)
+    db.executescript(
+        "INSERT INTO message_ftsv2(docid, content) SELECT _id, text_data FROM message;"
+    )
+    for row in range(1, 31):
+        db.execute(
+            "INSERT INTO message_media VALUES (?,?,?,?,?,?)",
+            (row, 3, f"Media/IMG-{row}.jpg", 100 + row, "image/jpeg", None),
+        )
+    db.execute("DELETE FROM message_ftsv2 WHERE docid=?", (number,))
+    db.execute("DELETE FROM message WHERE _id=?", (number,))  # nothing is left of its own row
+    db.execute("PRAGMA secure_delete=0")
+    db.execute("DELETE FROM message_media")
+    db.close()
+    found = recovered(path)
+    (message,) = [r for r in found if isinstance(r, Message) and r.at.row == number]
+    (file,) = [
+        r for r in found if isinstance(r, Attachment) and r.path == f"Media/IMG-{number}.jpg"
+    ]
+    assert (message.at.method, file.message, file.at.state) == (
+        "fts_rebuild",
+        message.id,
+        "deleted",
+    )
+    (thread,) = [r for r in found if isinstance(r, Thread) and r.id == message.thread]
+    assert not thread.handle.startswith("unknown-chat")

@@ -160,9 +160,30 @@ class _Collected:
             else:
                 columns.update(row.columns)
 
+    def _belonging(self) -> None:
+        """What rows known in parts belonged to, where rows of theirs that came back agree on it."""
+        said: dict[tuple[str, int], set[Value]] = defaultdict(set)
+        for low in {low for low, _ in self._partial}:
+            place = _first_key(self._tables[low])
+            wanted = (f"{low}_row_id", self._tables[low].columns[place].name.lower())
+            for child, numbers in self.versions.items() if place >= 0 else ():
+                names = [name.lower() for name in self._tables[child].names]
+                if child == low or not set(wanted) <= set(names):
+                    continue
+                parent, key = map(names.index, wanted)
+                for line, _ in (version for versions in numbers.values() for version in versions):
+                    number, value = line[parent], line[key]
+                    if type(number) is int and type(value) is int and value > 0:
+                        said[low, number].add(value)
+        for (low, number), (columns, _) in self._partial.items():
+            if len(values := said.get((low, number), set())) == 1:
+                table = self._tables[low]
+                columns.setdefault(table.columns[_first_key(table)].name, next(iter(values)))
+
     def finish(self) -> None:
         """Rows known in parts only, where no whole one was found."""
         self._stubs()
+        self._belonging()
         for (low, number), (columns, row) in self._partial.items():
             if number not in self.versions[low]:
                 self._keep(self._tables[low], number, columns, row)

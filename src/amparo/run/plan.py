@@ -35,7 +35,7 @@ from amparo.sandbox.guard import Job
 from amparo.store import WHOLE, Case, Store
 
 READING = ("evidence", "fingerprint", "parse", "recover")
-RECOVERY_VERSION = 3
+RECOVERY_VERSION = 4
 """Raised when the recovery engine finds more: every parser's recovered rows are then read again."""
 CONCLUDING = ("match", "link", "network", "rank")
 STAGES = READING + CONCLUDING
