@@ -174,6 +174,7 @@ def score(args: argparse.Namespace) -> int:
 
     with opened(args.case) as case:
         truth = args.truth or _truth_of(case)
+        truth = truth / "truth.db" if truth.is_dir() else truth
         if not truth.is_file():
             raise Refused(f"{safe(str(truth))}: no truth file there")
         with truth.open("rb") as stream:
