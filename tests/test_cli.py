@@ -356,3 +356,23 @@ def test_problems_are_told_by_reason_the_commonest_first() -> None:
         (2, "no place", "A-1 +1", "x.jpg and 1 more"),
         (1, "cut", "A-1", "y.db"),
     ]
+
+
+def test_the_next_step_is_said_as_it_can_be_typed(
+    tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "amparo"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert main(["new", str(tmp_path / "one.amparo")]) == 0
+    assert f"next: {program} add " in capsys.readouterr().out
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert main(["new", str(tmp_path / "two.amparo")]) == 0
+    assert "next: amparo add " in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["/somewhere/__main__.py"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["new", str(tmp_path / "three.amparo")]) == 0
+    assert f"next: {sys.executable} -m amparo add " in capsys.readouterr().out

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, table
+from amparo.cli.say import DONE, PROBLEMS, Refused, answer, me, safe, table
 from amparo.model import path_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def new(args: argparse.Namespace) -> int:
     answer(
         args.json,
         {"case": str(args.case)},
-        [f"Created {args.case}; next: amparo add {args.case} PATH"],
+        [f"Created {args.case}; next: {me()} add {args.case} PATH"],
     )
     return DONE
 
@@ -102,7 +102,7 @@ def add(args: argparse.Namespace) -> int:
                 raise Refused(str(error)) from error
             problems += bool(differs)
             lines.append(f"  {differs or 'agrees with the SHA-256 stated on paper'}")
-        lines.append(f"Next: amparo run {safe(str(args.case))}")
+        lines.append(f"Next: {me()} run {safe(str(args.case))}")
         answer(args.json, {"exhibits": [t.as_dict() for t in taken]}, lines)
     return PROBLEMS if problems else DONE
 
@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
             summary = run_plan(case, plan, Progress(quiet=args.json))
         except (FloorError, GuardError, OSError) as error:
             raise Refused(str(error)) from error
-        lines = [*summary.lines(), f"The desk: amparo review {safe(str(args.case))}"]
+        lines = [*summary.lines(), f"The desk: {me()} review {safe(str(args.case))}"]
         answer(args.json, summary.as_dict(), lines)
         return PROBLEMS if summary.counts.problems else DONE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amparo.cli.case import opened, totals
-from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, say
+from amparo.cli.say import DONE, PROBLEMS, Refused, answer, me, safe, say
 
 if TYPE_CHECKING:
     from amparo.replay.score import Report
@@ -41,7 +41,7 @@ def demo(args: argparse.Namespace) -> int:
             "all": round(time.monotonic() - started, 1),
         }
         lines = ["", *_findings(found), "", "Against the truth of the replay:", *report.lines()]
-        lines += ["", f"The case is {path}; its desk: amparo review {path}"] if args.no_open else []
+        lines += ["", f"The case is {path}; its desk: {me()} review {path}"] if args.no_open else []
         answer(args.json, {**found, "score": report.as_dict()}, lines)
         if args.no_open or args.json:
             return DONE

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 DONE, PROBLEMS, REFUSED, NO_ROOM, STOPPED = 0, 1, 2, 3, 130
@@ -11,6 +14,15 @@ DONE, PROBLEMS, REFUSED, NO_ROOM, STOPPED = 0, 1, 2, 3, 130
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+
+
+def me() -> str:
+    """How this program is called again: ``amparo``, or with its path where the shell would not find it."""
+    called = Path(sys.argv[0])
+    if called.name != "amparo":
+        return "amparo" if shutil.which("amparo") else f"{sys.executable} -m amparo"
+    found = shutil.which("amparo")
+    return "amparo" if found and Path(found).samefile(called) else str(called)
 
 
 class Refused(Exception):

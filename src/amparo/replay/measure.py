@@ -50,10 +50,11 @@ class Report:
 
     def lines(self) -> list[str]:
         """A table for people, with examples of what is missing and what is false."""
-        out = [f"{'':24}{'recall':>8}{'precision':>11}   found of truth, true of stated"]
+        wide = max((len(m.name) for m in self.measures), default=0) + 1
+        out = [f"{'':{wide}}{'recall':>8}{'precision':>11}   found of truth, true of stated"]
         for m in self.measures:
             counts = f"{m.right} of {m.truth}, {m.true} of {m.found}"
-            out.append(f"{m.name:24}{floor(m.recall):>8}{floor(m.precision):>11}   {counts}")
+            out.append(f"{m.name:{wide}}{floor(m.recall):>8}{floor(m.precision):>11}   {counts}")
             out += [f"    missed  {example}" for example in m.missed]
             out += [f"    false   {example}" for example in m.false]
         return out
