@@ -71,9 +71,9 @@ class Reads:
             for (value,) in self._store.columns(kind, name, **{field: wanted}):
                 yield value
 
-    def columns(self, kind: type[Record], *names: str) -> Iterator[tuple[Any, ...]]:
-        """The named fields of all records."""
-        return self._store.columns(kind, *names)
+    def columns(self, kind: type[Record], *names: str, **equal: Any) -> Iterator[tuple[Any, ...]]:
+        """The named fields of all records with these values, each taken literally."""
+        return self._store.columns(kind, *names, **literal(equal))
 
     def tally(self, kind: type[Record], by: str) -> dict[str, int]:
         """Counts by a field the store keeps count of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from amparo.model import DatabaseState, Erasure, Exhibit, File, Gap, Orphan, Rec
 from amparo.review.desk import Desk
 from amparo.review.directory import Group
 from amparo.review.gaps import Missing
+from amparo.review.reads import Reads
 
 router = APIRouter()
 DATABASES = 300
@@ -67,15 +69,12 @@ def recovered(request: Request) -> Response:
     states = sorted(
         reads.rows(DatabaseState, **where), key=lambda s: (-s.missing, -len(s.recovered), s.id)
     )
-    gaps = sorted(
-        reads.rows(Gap, **where),
-        key=lambda g: (g.after is None and g.before is None, -g.missing, g.after or 0, g.id),
-    )
-    orphans = reads.rows(Orphan, **where)
-    orphans.sort(key=lambda o: (o.recovered, o.time is None, o.time or 0, o.id))
+    place = "/".join(where.values())
+    gaps, gap_count = desk.kept("gaps", place, lambda: first_gaps(reads, where))
+    orphans, orphan_count = desk.kept("orphans", place, lambda: first_orphans(reads, where))
     rows = reads.window(RecoveredRow, where, query.get("after", ""), STEP + 1)
     desk.log("recovered", "consultation", tuple(where.values()))
-    shown: list[Record] = [*states[:DATABASES], *gaps[:ROWS], *orphans[:ROWS], *rows[:STEP]]
+    shown: list[Record] = [*states[:DATABASES], *gaps, *orphans, *rows[:STEP]]
     files = reads.many(File, {at.file for r in shown if (at := getattr(r, "at", None))})
 
     def of(
@@ -95,11 +94,11 @@ def recovered(request: Request) -> Response:
             "database_count": len(states),
             "missing": sum(s.missing for s in states),
             "brought_back": sum(n for s in states for _, n in methods(s)),
-            "gaps": [Missing(g, of(g)[1], False) for g in gaps[:ROWS]],
-            "gap_files": {g.id: of(g)[0] for g in gaps[:ROWS]},
-            "gap_count": len(gaps),
-            "orphans": [Left(o, *of(o), [t.replace("=", " ") for t in o.tables]) for o in orphans[:ROWS]],
-            "orphan_count": len(orphans),
+            "gaps": [Missing(g, of(g)[1], False) for g in gaps],
+            "gap_files": {g.id: of(g)[0] for g in gaps},
+            "gap_count": gap_count,
+            "orphans": [Left(o, *of(o), [t.replace("=", " ") for t in o.tables]) for o in orphans],
+            "orphan_count": orphan_count,
             "gone": [] if where else gone_by_group(desk),
             "rows": [Back(r, *of(r), values(r)) for r in rows[:STEP]],
             "row_count": None if where else sum(counted.values()),
@@ -107,6 +106,24 @@ def recovered(request: Request) -> Response:
             "where": where,
         },
     )  # fmt: skip
+
+
+def first_gaps(reads: Reads, where: dict[str, str]) -> tuple[list[Gap], int]:
+    """The gaps to show, those that can be dated first and the largest of them, and how many there are."""
+    rows = list(reads.columns(Gap, "id", "missing", "after", "before", **where))
+    first = nsmallest(
+        ROWS, rows, key=lambda r: (r[2] is None and r[3] is None, -r[1], r[2] or 0, r[0])
+    )
+    held = reads.many(Gap, (row[0] for row in first))
+    return [held[row[0]] for row in first], len(rows)
+
+
+def first_orphans(reads: Reads, where: dict[str, str]) -> tuple[list[Orphan], int]:
+    """Rows without their parent to show, those nothing else tells of first, and how many there are."""
+    rows = list(reads.columns(Orphan, "id", "recovered", "time", **where))
+    first = nsmallest(ROWS, rows, key=lambda r: (r[1], r[2] is None, r[2] or 0, r[0]))
+    held = reads.many(Orphan, (row[0] for row in first))
+    return [held[row[0]] for row in first], len(rows)
 
 
 def gone_by_group(desk: Desk) -> list[tuple[Group, int]]:
