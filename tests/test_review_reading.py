@@ -29,6 +29,7 @@ from amparo.model import (
     Seal,
     Thread,
     ThreadInfo,
+    Unseen,
 )
 from amparo.review.app import create_app
 from amparo.review.directory import Directory
@@ -203,6 +204,16 @@ def test_a_stack_is_a_page_of_its_own_and_a_part_of_the_gallery(desk: TestClient
     inside = desk.get(f"/stack/{stack}?format=html&part=inside").text
     assert alone.startswith("<!doctype html>") and "Open this content" in alone
     assert "<html" not in inside and "<h2>" in inside and "Open this content" in inside
+
+
+def test_a_stack_says_why_it_comes_where_it_does(desk: TestClient, case: Case) -> None:
+    stack = json(desk, "/gallery?known=all")["tiles"][1]["id"]
+    case.store.put(
+        [Unseen(content=stack, rank=7, score=1.5, reasons=("made in the orchard",))], "t"
+    )
+    for address in (f"/stack/{stack}", f"/content/{stack}"):
+        page = words(desk, address)
+        assert "place 7" in page and "made in the orchard" in page, address
 
 
 def test_a_record_says_who_made_it_and_problems_lie_by_exhibit(desk: TestClient) -> None:

@@ -84,7 +84,7 @@ def content(request: Request, id: Id) -> Response:
             "known": known,
             "listed": alike(known, lambda k: (k.known_set, k.use, k.scheme, k.code, k.content)),
             "disputes": reads.among(KnownDispute, "content", related),
-            "unseen": next(iter(reads.rows(Unseen, content=centre)), None),
+            "unseen": reads.keyed(Unseen, centre),
             "sets": reads.many(KnownSet, [match.known_set for match in known]),
             "attachments": attachments[:100],
             "attachment_count": len(attachments),

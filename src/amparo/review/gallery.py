@@ -145,7 +145,7 @@ def stack(request: Request, id: Id) -> Response:
             "tile": tile(queue, number, 0, contents),
             "known": reads.among(KnownMatch, "content", members),
             "disputes": reads.among(KnownDispute, "content", members),
-            "unseen": next(iter(reads.rows(Unseen, content=centre)), None),
+            "unseen": reads.keyed(Unseen, centre),
             "files": files[:12],
             "file_count": int(queue.files[number]),
             "exhibits": {f.exhibit: desk.directory().exhibits.get(f.exhibit) for f in files},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from amparo.model import Exhibit, Gap, Id, Message
@@ -25,13 +25,21 @@ class Missing:
 class Neighbours:
     """Gaps in the numbers of messages, found by the rows beside them."""
 
-    def __init__(self, desk: Desk, files: Iterable[Id]) -> None:
+    def __init__(
+        self, desk: Desk, files: Iterable[Id], rows: Collection[int] | None = None
+    ) -> None:
+        """``rows`` are the only row numbers that are asked for, where they are few."""
         self._exhibits = desk.directory().exhibits
         self.behind: dict[Place, Gap] = {}
         """By the row behind the gap."""
         self.ahead: dict[Place, Gap] = {}
         """By the row before it."""
-        for gap in desk.reads.among(Gap, "at_file", files):
+        wanted = sorted({file for file in files if file})
+        found = desk.reads.among(Gap, "at_file", wanted) if rows is None else []
+        if wanted and rows:
+            found += desk.reads.rows(Gap, at_file=wanted, first=sorted(n + 1 for n in rows))
+            found += desk.reads.rows(Gap, at_file=wanted, last=sorted(n - 1 for n in rows))
+        for gap in found:
             if gap.at.method == "id_gap":
                 self.ahead[gap.at.file, gap.at.table, gap.first - 1] = gap
                 self.behind[gap.at.file, gap.at.table, gap.last + 1] = gap

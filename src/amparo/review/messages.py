@@ -89,8 +89,8 @@ def messages(request: Request, id: Id) -> Response:
 
 def lines(desk: Desk, rows: list[Message]) -> list[Line]:
     """Copies of one message as one line, and gaps where they fall: beside the rows they lie between."""
-    beside = Neighbours(desk, {m.at.file for m in rows})
     held = {place for m in rows if (place := place_of(m))}
+    beside = Neighbours(desk, {m.at.file for m in rows}, {number for _, _, number in held})
     attached: dict[Id, list[Attachment]] = {}
     for attachment in desk.reads.among(Attachment, "message", [m.id for m in rows]):
         attached.setdefault(attachment.message, []).append(attachment)

@@ -15,6 +15,7 @@ from amparo.model import (
     Message,
     Posting,
     Record,
+    make_id,
 )
 from amparo.store.search import Hit
 from amparo.store.store import Store
@@ -48,6 +49,10 @@ class Reads:
     def many(self, kind: type[R], ids: Iterable[Id]) -> dict[Id, R]:
         """Records by id; empty ids and those not held are left out."""
         return self._store.many(kind, {id for id in ids if id})
+
+    def keyed(self, kind: type[R], *key: str) -> R | None:
+        """The record of a natural key: its id follows from it."""
+        return self._store.get(kind, make_id(kind.KIND, *key))
 
     def maker(self, kind: type[Record], id: Id) -> str:
         """The plugin that made a record; "" where a person or the intake did, or any may have."""
