@@ -1,6 +1,6 @@
-"""Hashes of parts of a picture, so that what was cut out of it or put together in it is found: 36 of each.
+"""Hashes of parts of a picture, so that what was cut out of it or put together in it is found: 48 of each.
 
-Only where ``case.toml`` says ``crops = true``: the search then holds 37 codes a picture. It is a
+Only where ``case.toml`` says ``crops = true``: the search then holds 49 codes a picture. It is a
 reading of its own rather than a part of :mod:`amparo.fingerprint.image`, so that it can be asked for later
 without doing everything else again.
 """
@@ -25,6 +25,8 @@ ALGORITHM = "pdq_crop"
 FLOOR = 50
 SHARES = (0.05, 0.10, 0.15, 0.20)
 """How much of the width and height is cut off: half on each side, or all of it on one."""
+CORNERS = (0.04, 0.08, 0.12)
+"""How much is cut off each of two sides that meet."""
 _SPLITS = (0.36, 0.5, 0.64)
 """Where a collage of two is divided: two pictures of one shape, or one lying and one upright, 4 to 3."""
 
@@ -43,6 +45,9 @@ def places() -> list[Place]:
             (0, 0, 1 - share, 1),
             (0, 0, 1, 1 - share),
         ]
+    for share in CORNERS:
+        rest = 1 - share
+        out += [(share, share, 1, 1), (0, share, rest, 1), (share, 0, 1, rest), (0, 0, rest, rest)]
     for split in _SPLITS:
         out += [(0, 0, split, 1), (split, 0, 1, 1), (0, 0, 1, split), (0, split, 1, 1)]
     out += [(x, y, x + 0.5, y + 0.5) for y in (0, 0.5) for x in (0, 0.5)]

@@ -11,7 +11,7 @@ from amparo.match.entries import BY_DIGITS
 from amparo.match.near import FLOOR, RADIUS, codes_of, flat
 from amparo.match.rates import RATES
 from amparo.match.same import Judged, Thumbs, judge, orientations_of, reasons_for, strength_of
-from amparo.match.wider import FORMS, SUGGESTED, WHOLE, Candidate, Part, box_part, crop_parts
+from amparo.match.wider import FORMS, PART, SUGGESTED, WHOLE, Candidate, Part, box_part, crop_parts
 from amparo.model import Content, Fingerprint, Id
 
 _BLOCK = 1 << 16
@@ -97,9 +97,9 @@ def _method(part: Part, stored: Part, distance: int) -> str:
     methods = {part.method, stored.method}
     if methods == {"pdq"}:
         return "pdq" if distance <= RADIUS else "tier2"
-    if distance > RADIUS:
-        return ""
-    return "crop" if "crop" in methods else "box"
+    if "crop" in methods:
+        return "crop" if distance <= PART else ""
+    return "box" if distance <= RADIUS else ""
 
 
 def _blocks(view: View) -> Iterator[list[tuple[Part, bytes]]]:

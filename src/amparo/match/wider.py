@@ -19,6 +19,9 @@ from amparo.model import Id
 
 SUGGESTED = 52
 """Hamming distance up to which whole pictures are suggested as likely the same."""
+PART = 40
+"""Hamming distance up to which a part is looked at where one picture is held against each part of the case. The
+join of all with all stays within the first tier, which its index is made for."""
 MOST = 50_000
 """Candidates of one way that are followed up, nearest first."""
 WHOLE = (0.0, 0.0, 1.0, 1.0)
