@@ -216,6 +216,16 @@ def test_a_stack_says_why_it_comes_where_it_does(desk: TestClient, case: Case) -
         assert "place 7" in page and "made in the orchard" in page, address
 
 
+def test_problems_are_counted_by_reason_and_shown_by_it(desk: TestClient, case: Case) -> None:
+    told = json(desk, "/problems")
+    assert sorted(n for _, _, n in told["kinds"]) == [1, 1, 1] and told["kind_count"] == 3
+    plugin, reason, _ = next(k for k in told["kinds"] if k[1].startswith("page"))
+    assert (plugin, reason) == ("x/y", "page … is cut off")
+    only = desk.get("/problems", params={"plugin": plugin, "like": reason, "format": "json"}).json()
+    assert [p["reason"] for p in only["rows"]] == ["page 3 is cut off"]
+    assert "show" in words(desk, "/problems") and "<script>alert" not in desk.get("/problems").text
+
+
 def test_a_record_says_who_made_it_and_problems_lie_by_exhibit(desk: TestClient) -> None:
     posting = json(desk, f"/thread/{CHAT.id}")["steps"][0]["posting"]["id"]
     assert "Made by test." in words(desk, f"/record/posting/{posting}")
