@@ -14,10 +14,13 @@ Data: AMPARO_TEST_DATA, or ../shared/data beside the checkout.
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a cell
+
 import argparse
 import io
 import json
-import os
 import subprocess
 import sys
 import tempfile

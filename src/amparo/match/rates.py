@@ -53,13 +53,14 @@ def _add(*rates: Rate) -> None:
     RATES.update((rate.method, rate) for rate in rates)
 
 
-_ON = "161 public photographs and their edits"
+_ON = "172 public photographs and their edits"
+_PAIRS = 735_300
 _add(
-    Rate("pdq", "PDQ within 31", 0.98, 0, 12_880, _ON),
-    Rate("tier2", "PDQ 32 to 52", 0.85, 0, 12_880, _ON),
-    Rate("box", "PDQ of the picture without its frame within 31", 0.93, 0, 12_880, _ON),
-    Rate("crop", "PDQ of a part within 31", 0.5, 0, 12_880, _ON),
-    Rate("detail", "laid over each other, patch by patch", 0.95, 0, 2_000, _ON),
+    Rate("pdq", "PDQ within 31", 0.989, 0, _PAIRS, _ON),
+    Rate("tier2", "PDQ 32 to 52", 0.68, 8, _PAIRS, _ON),
+    Rate("box", "PDQ of the picture without its frame within 31", 0.941, 0, _PAIRS, _ON),
+    Rate("crop", "PDQ of a part within 40", 0.922, 5, 264_708, _ON),
+    Rate("detail", "laid over each other, patch by patch", 0.948, 1, 6_000, _ON),
 )
 
 
