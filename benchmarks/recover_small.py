@@ -21,10 +21,10 @@ from recover_corpus import serial, stands
 
 from amparo.recover import recovered
 
-NAMES = (
+NAMES = str.split(
     "Anna Ben Clara Dieter Emil Franziska Gustav Hanna Ida Jörg Karl Lukas Melanie Nico Otto Paula Quirin"
     " Rosa Sven Tim Ute Vera Walter Xaver Yvonne Zoe Müller Schmidt Weiß Krüger Zimmermann Bauer"
-).split()
+)
 TYPES = {
     "whole": "INT", "small": "INT", "name": "TEXT NOT NULL", "note": "TEXT", "maybe": "TEXT", "real": "FLOAT",
 }  # fmt: skip
