@@ -5,7 +5,7 @@ shows no more, the places where it could be found by somebody who looks everywhe
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from amparo.replay.chatter import Message
@@ -122,11 +122,10 @@ class Places:
                 continue
             for until, text in held.changes:
                 places: set[str] = set()
-                now = held.words_at(end) or ""
-                longer = now[len(text) :] if text and now.startswith(text) else ""
+                longer = rests(text, (held.message.text, held.message.edited))
                 for former in stored.get(row, []):
                     if former.text == text and not former.erased:
-                        places |= self.files.places(former.bytes, longer.encode())
+                        places |= self.files.places(former.bytes, longer)
                 if any(
                     held.message.text_at(t) == text and t < until for t in held.shown(self.backups)
                 ):
@@ -188,6 +187,12 @@ class Places:
         if self.keeps_quotes or not whole:
             return True
         return any(message.server_ms < t < min(whole) for t in self.backups)
+
+
+def rests(text: str | None, wordings: Iterable[str | None]) -> tuple[bytes, ...]:
+    """What stands behind a text in the wordings that begin with it and go on."""
+    longer = (w for w in wordings if text and w and w != text and w.startswith(text))
+    return tuple(w[len(text or "") :].encode() for w in longer)
 
 
 Act = Callable[[], None]

@@ -46,10 +46,10 @@ class Files:
         self._logged = set(newest)
         self._live = {n for page, n in newest.items()}
 
-    def places(self, row: bytes, longer: bytes = b"") -> set[str]:
+    def places(self, row: bytes, longer: tuple[bytes, ...] = ()) -> set[str]:
         """``freelist``, ``page`` (free bytes of a page in use), ``log``, ``journal``: where a row lies.
 
-        With ``longer`` behind, it is the beginning of another row.
+        With one of ``longer`` behind, it is the beginning of another row.
         """
         found = set()
         for at in _all(self._main, row, longer):
@@ -66,10 +66,10 @@ class Files:
         return found
 
 
-def _all(data: bytes, row: bytes, longer: bytes) -> Iterator[int]:
+def _all(data: bytes, row: bytes, longer: tuple[bytes, ...]) -> Iterator[int]:
     at = data.find(row)
     while at >= 0:
-        if not longer or not data.startswith(longer, at + len(row)):
+        if not data.startswith(longer, at + len(row)):
             yield at
         at = data.find(row, at + 1)
 
