@@ -173,9 +173,11 @@ def test_the_bytes_of_a_row_are_those_sqlite_writes(tmp_path: Path) -> None:
     db.close()
     files = Files((tmp_path / "a.db").read_bytes())
     assert files.places(stored) == {"page"} and files.places(stored + b"!") == set()
-    begun, rest = stored[:-1], stored[-1:]
-    assert files.places(begun) == {"page"} and files.places(begun, (b"!",)) == {"page"}
-    assert files.places(begun, (b"!", rest)) == set(), "only the beginning of what stands there"
+    begun = stored[:-1]
+    assert files.places(begun, 0, (begun + b"!",)) == {"page"}
+    assert files.places(begun, 2, (b"!", stored[2:])) == set(), (
+        "only the beginning of what stands there"
+    )
 
 
 def test_words_of_an_index_by_document(tmp_path: Path) -> None:

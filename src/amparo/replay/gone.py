@@ -122,10 +122,11 @@ class Places:
                 continue
             for until, text in held.changes:
                 places: set[str] = set()
-                longer = rests(text, (held.message.text, held.message.edited))
+                longer = going_on(text, (held.message.text, held.message.edited))
                 for former in stored.get(row, []):
                     if former.text == text and not former.erased:
-                        places |= self.files.places(former.bytes, longer)
+                        start = former.bytes.rfind((text or "").encode())
+                        places |= self.files.places(former.bytes, start, longer)
                 if any(
                     held.message.text_at(t) == text and t < until for t in held.shown(self.backups)
                 ):
@@ -189,10 +190,9 @@ class Places:
         return any(message.server_ms < t < min(whole) for t in self.backups)
 
 
-def rests(text: str | None, wordings: Iterable[str | None]) -> tuple[bytes, ...]:
-    """What stands behind a text in the wordings that begin with it and go on."""
-    longer = (w for w in wordings if text and w and w != text and w.startswith(text))
-    return tuple(w[len(text or "") :].encode() for w in longer)
+def going_on(text: str | None, wordings: Iterable[str | None]) -> tuple[bytes, ...]:
+    """The wordings that begin with a text and go on."""
+    return tuple(w.encode() for w in wordings if text and w and w != text and w.startswith(text))
 
 
 Act = Callable[[], None]

@@ -46,30 +46,31 @@ class Files:
         self._logged = set(newest)
         self._live = {n for page, n in newest.items()}
 
-    def places(self, row: bytes, longer: tuple[bytes, ...] = ()) -> set[str]:
+    def places(self, row: bytes, text: int = 0, longer: tuple[bytes, ...] = ()) -> set[str]:
         """``freelist``, ``page`` (free bytes of a page in use), ``log``, ``journal``: where a row lies.
 
-        With one of ``longer`` behind, it is the beginning of another row.
+        Where one of ``longer`` stands instead of its text, which begins at ``text``, it is another row: one
+        byte behind a text may be the number 32 or a space.
         """
         found = set()
-        for at in _all(self._main, row, longer):
+        for at in _all(self._main, row, text, longer):
             page = at // PAGE + 1
             if page in self._logged:
                 found.add("log")  # below a newer page in the log
             else:
                 found.add("freelist" if page in self._free else "page")
-        for at in _all(self._log, row, longer):
+        for at in _all(self._log, row, text, longer):
             frame = (at - 32) // (24 + PAGE)
             found.add("page" if frame in self._live else "log")
-        if any(_all(self._journal, row, longer)):
+        if any(_all(self._journal, row, text, longer)):
             found.add("journal")
         return found
 
 
-def _all(data: bytes, row: bytes, longer: tuple[bytes, ...]) -> Iterator[int]:
+def _all(data: bytes, row: bytes, text: int, longer: tuple[bytes, ...]) -> Iterator[int]:
     at = data.find(row)
     while at >= 0:
-        if not data.startswith(longer, at + len(row)):
+        if not data.startswith(longer, at + text):
             yield at
         at = data.find(row, at + 1)
 
