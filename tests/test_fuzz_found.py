@@ -192,6 +192,8 @@ def test_a_full_text_page_whose_first_term_lies_before_it() -> None:
 
 
 LOCATORS = [
+    '{"derived": "x.t\\ud800ed"}',
+    '{"derived": "x\\u0000.decrypted"}',
     "5", "[]", "null", "{", '"x"', '{"carved":', '{"carved": 1}', '{"derived":', '{"derived": [1]}',
     '{"derived": ".."}', '{"derived": "a/.."}', '{"derived": ""}', '{"member":', '{"member": 1}',
     "[" * 100_000, "1" * 10_000, '{"at": null}', '{"parent": 5, "carved": {}}',
@@ -413,3 +415,18 @@ def test_a_known_list_that_is_a_view_without_end_or_a_lying_row(tmp_path: Path) 
     (tmp_path / "row.db").write_bytes(data)
     with pytest.raises(ValueError, match="cannot be read"):
         list(read_rds(tmp_path / "row.db", Reading()))
+
+
+def test_damage_before_the_highest_row_number_there_can_be() -> None:
+    most = (1 << 63) - 1
+    rows = "".join(f"INSERT INTO note VALUES ({n}, 'chair {n}');" for n in (1, 2, 3, 4, most))
+    data = bytearray(
+        database_bytes(f"CREATE TABLE note (a INTEGER PRIMARY KEY, b); {rows}", page_size=512)
+    )
+    root = next(at for at in range(512, len(data), 512) if data[at] == 13 and data[at + 4] == 5)
+    data[root + 100 : root + 112] = b"\xff" * 9 + b"\x04\x80+"
+    data[root + 14 : root + 16] = (100).to_bytes(2, "big")
+    database = Database(Source.of_bytes(bytes(data)))
+    read = [row[1] for row in database.rows("note", ("b",))]
+    assert read[:2] == ["chair 1", "chair 2"] and f"chair {most}" in read
+    assert database.notes

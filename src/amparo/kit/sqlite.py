@@ -27,7 +27,7 @@ LONGEST = 64 << 20
 _MOST_GAPS = 500
 _MOST_NAMES = 20_000
 _FAR = 1 << 62
-_LEAST = -(1 << 63)
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
@@ -164,6 +164,8 @@ class Database:
             if behind[0] > floor + 1:
                 gaps.append(f"{floor} and {behind[0]}")
             yield behind
+            if behind[0] == _MOST:
+                break
             start = behind[0] + 1
         else:
             gaps.append(f"{start} and the end")

@@ -316,7 +316,8 @@ def derived_of(case: Case, file: File) -> Path | None:
     if not file.locator.startswith('{"derived":'):
         return None
     name = Path(str(place_of(file).get("derived", ""))).name
-    return case.derived / (name if name not in ("", "..") else "nowhere")
+    plain = name.isascii() and name.isprintable() and name not in ("", "..")
+    return case.derived / (name if plain else "nowhere")
 
 
 def carved_from(file: File) -> tuple[str, object] | None:
