@@ -14,7 +14,7 @@ from amparo.kit.sqlite import Database, structure_names
 from amparo.recover import recovered, schema, slack
 from amparo.recover.file import told
 from amparo.recover.row import METHODS, Row
-from amparo.recover.words import fts4_leaf, fts5_segment, fts5_segments
+from amparo.recover.words import fts4_block, fts4_leaf, fts5_segment, fts5_segments
 from fuzz import mutate
 from fuzz.target import target
 from recovering import NOTES, erased, opened, taken
@@ -163,6 +163,8 @@ def words(data: bytes) -> None:
     """Leaves and segments of full-text indexes."""
     for posting in fts4_leaf(data):
         assert len(posting) == 4
+    strict = fts4_block(data, 3)
+    assert strict is None or strict == list(fts4_leaf(data))
     half = len(data) // 2
     list(fts5_segment([data]))
     list(fts5_segment([data[:half], data[half:]]))
