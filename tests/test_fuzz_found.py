@@ -30,6 +30,7 @@ from amparo.kit.sqlite import Database
 from amparo.match.entries import Reading
 from amparo.match.rds import read_rds
 from amparo.model import Content, Exhibit, File, Problem, Record
+from amparo.recover import recovered
 from amparo.recover.files import MEASURES, carve
 from amparo.recover.formats.extent import NotOne
 from amparo.recover.spans import Spans
@@ -430,3 +431,19 @@ def test_damage_before_the_highest_row_number_there_can_be() -> None:
     read = [row[1] for row in database.rows("note", ("b",))]
     assert read[:2] == ["chair 1", "chair 2"] and f"chair {most}" in read
     assert database.notes
+
+
+def test_gaps_of_a_table_that_lies_behind_the_end_of_the_file() -> None:
+    rows = "".join(f"INSERT INTO note VALUES ({n}, 'chair');" for n in (1, 5, 9))
+    made = database_bytes(
+        f"CREATE TABLE note (_id INTEGER PRIMARY KEY AUTOINCREMENT, b); {rows}", page_size=512
+    )
+    data = bytearray(made)
+    with sqlite3.connect(":memory:") as db:
+        db.deserialize(made)
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name='note'").fetchone()
+    at = data.index(b"tablenotenote", 0, 512) + len(b"tablenotenote")
+    assert data[at] == root
+    data[at] = 82
+    for row in recovered(bytes(data)):
+        assert row.where.offset + row.where.length <= len(data), row

@@ -203,4 +203,6 @@ def _place(recovery: Recovery, page: int, start: int, length: int) -> Where:
     size = recovery.form.size
     data, offset = recovery.snapshot.over.get(page, (recovery.main, (page - 1) * size))
     file = "wal" if recovery.wal and data is recovery.wal else "db"
+    if offset + start + length > len(data):  # a table said to lie behind the end of the file
+        return Where(file, page, None, 0, 0)
     return Where(file, page, None, offset + start, length)
