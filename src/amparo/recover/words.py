@@ -77,43 +77,49 @@ def fts4_block(block: bytes, columns: int) -> list[Posting] | None:
             word = term.decode("utf-8")
         except UnicodeDecodeError:
             return None
-        places = list(_fts4_doclist(block[at : at + length]))
-        if not _doclist_holds(block[at : at + length], columns):
+        places = _strict_doclist(block[at : at + length], columns)
+        if places is None:
             return None
-        found += [(document, column, place, word) for document, column, place in places]
+        found += [(*place, word) for place in places]
         at += length
     return found
 
 
-def _doclist_holds(data: bytes, columns: int) -> bool:
-    """Whether a list of documents of FTS3/4 is one to its last byte; ascending or descending throughout."""
+def _strict_doclist(data: bytes, columns: int) -> list[tuple[int, int, int]] | None:
+    """Document, column and place of one term; None where it is no such list to its last byte.
+
+    Documents ascend, or descend throughout; a document without a place is one that the word has left.
+    """
+    found: list[tuple[int, int, int]] = []
     at = document = way = 0
     while at < len(data):
         step, at = little(data, at)
         step -= 1 << 64 if step >= 1 << 63 else 0
-        if at and document and (step == 0 or way * step < 0):
-            return False
+        if document and (step == 0 or way * step < 0):
+            return None
         way = (1 if step > 0 else -1) if document else 0
         document += step
-        column, fresh = 0, True
+        column, place, fresh = 0, 0, True
         while True:
             if at >= len(data):
-                return False
+                return None
             value, at = little(data, at)
             if value == 0:
                 break
             if value == 1:
                 named, at = little(data, at)
                 if not column < named < columns:
-                    return False
-                column, fresh = named, True
-            elif value < 2 or (value == 2 and not fresh):
-                return False
-            else:
-                fresh = False
+                    return None
+                column, place, fresh = named, 0, True
+                continue
+            place += value - 2
+            if value < 2 or (value == 2 and not fresh) or place > _MOST_PLACE:
+                return None
+            fresh = False
+            found.append((document, column, place))
         if fresh and column:
-            return False
-    return document > 0
+            return None
+    return found if document > 0 else None
 
 
 def _fts4_doclist(data: bytes) -> Iterator[tuple[int, int, int]]:
