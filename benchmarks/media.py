@@ -1,8 +1,8 @@
 """How fast pictures are taken in and fingerprinted, beside the bare work and two plain scripts, in one run.
 
-    pip install --target /tmp/peers-media threatexchange ImageHash    # needs a C++ compiler for pdqhash
+    pip install --target peers threatexchange ImageHash    # needs a C++ compiler for pdqhash
     python benchmarks/media.py [--files 60] [--many 1200] [--replay 2000] [--growth 1000,10000,100000]
-                               [--folder DIR] [--peers /tmp/peers-media]
+                               [--folder DIR] [--peers peers]
 
 1. *One core.* Pictures under ``AMPARO_TEST_DATA`` or ``../shared/data`` where present (``places`` and ``cameras`` as
    they are, ``photos`` enlarged with noise to 1 to 12 million pixels, as phones make and chat apps send them), else
@@ -397,10 +397,12 @@ def main() -> None:
     parser.add_argument("--replay", type=int, default=2000, help="0: leave the replay out")
     parser.add_argument("--growth", default="", help="numbers of files, with commas between")
     parser.add_argument("--folder", type=Path, help="measure these pictures instead")
-    parser.add_argument("--peers", type=Path, default=Path("/tmp/peers-media"))
+    parser.add_argument(
+        "--peers", type=Path, help="where threatexchange and ImageHash are installed"
+    )
     chosen = parser.parse_args()
     peers: list[Callable[[Path], None]] = []
-    if chosen.peers.is_dir():
+    if chosen.peers:
         sys.path.append(str(chosen.peers))
         os.environ[WHERE] = str(chosen.peers)
     for peer in PEERS:

@@ -3,8 +3,8 @@
     python benchmarks/near.py                              100,000 and 1,000,000 codes
     python benchmarks/near.py --codes 10000000             ten million (about 2 GB of memory)
     python benchmarks/near.py --codes 10000000 --lean      without the self-join and threatexchange
-    python benchmarks/near.py --peers /tmp/peers           beside the peers, installed there by
-                                                           pip install --target /tmp/peers faiss-cpu threatexchange
+    python benchmarks/near.py --peers peers                beside the peers, installed there by
+                                                           pip install --target peers faiss-cpu threatexchange
 
 Codes are uniform random bits, as PDQ of photographs nearly is, three in ten of them copies of another
 with up to 40 bits changed. Each query is a stored code with exactly d bits changed, d = 0 to 31 in equal

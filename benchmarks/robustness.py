@@ -3,8 +3,8 @@
     python benchmarks/robustness.py                         photographs and places of the public test data
     python benchmarks/robustness.py --pictures 40           fewer
     python benchmarks/robustness.py --more DIR              a folder of pictures besides, such as a replay's
-    python benchmarks/robustness.py --peers /tmp/peers      with imagehash and perception, installed there by
-                                                            pip install --target /tmp/peers imagehash perception
+    python benchmarks/robustness.py --peers peers           with imagehash and perception, installed there by
+                                                            pip install --target peers imagehash perception
 
 Every original is edited in each way of benchmarks/edits.py, saved as JPEG 80 and looked for among all
 originals by what ``amparo find --image`` uses. Recall is the share of edits whose own original was found; a
