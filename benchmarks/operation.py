@@ -1,0 +1,94 @@
+"""A whole operation of the replay: how long each step takes and how much memory all processes hold together.
+
+    python benchmarks/operation.py --out FOLDER                  300 exhibits, 361,225 files; some 15 GB, half an hour
+    python benchmarks/operation.py --out FOLDER --scale small    9 exhibits
+
+Building, then ``amparo demo`` over what was built (every stage and the score), ``amparo run`` twice over the
+finished case and ``amparo verify``. Memory is the sum of what each process holds for itself and its share of
+what several hold (Pss), asked for every half second; Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+BUILD = "import sys; from pathlib import Path; from amparo.replay import build; build(Path(sys.argv[1]), sys.argv[2])"
+
+
+def tree(root: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has ended since
+        children[parent].append(int(stat.parent.name))
+    found = [root]
+    for one in found:
+        found += children[one]
+    return found
+
+
+def held(process: int) -> int:
+    """Bytes a process holds, shared ones in shares; 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+
+
+def step(name: str, *command: str | Path) -> str:
+    """Run a command, print what it took, and give what it said."""
+    before, begin, most = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic(), 0
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as running:
+        while True:
+            most = max(most, sum(map(held, tree(running.pid))))
+            try:
+                said, _ = running.communicate(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    wall = time.monotonic() - begin
+    print(
+        f"{name:22} {wall:8.1f} s  {spent:8.1f} s of processor time  {most >> 20:6,} MB", flush=True
+    )
+    if running.returncode not in (0, 1):
+        sys.exit(f"{name}: exit {running.returncode}\n{said[-2000:]}")
+    return said
+
+
+def main() -> None:
+    """Prints a line for each step, then the findings and the score."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--out", type=Path, required=True, help="a folder to build in")
+    options.add_argument("--scale", choices=["small", "tantalio"], default="tantalio")
+    given = options.parse_args()
+    case, built = given.out / f"{given.scale}.amparo", given.out / f"operation-{given.scale}"
+    if case.exists():
+        sys.exit(f"{case} is there already: its work would not be measured")
+    given.out.mkdir(parents=True, exist_ok=True)
+    amparo = ("-m", "amparo")
+    step("build", "-c", BUILD, built, given.scale)
+    said = step(
+        "every stage and score", *amparo, "demo", "--scale", given.scale, "--out", given.out, "--no-open",
+    )  # fmt: skip
+    step("a second run", *amparo, "run", case)
+    step("a third", *amparo, "run", case)
+    step("verify", *amparo, "verify", case)
+    print(said[said.index("Findings") :])
+
+
+if __name__ == "__main__":
+    main()
