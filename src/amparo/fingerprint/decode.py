@@ -12,7 +12,8 @@ import pylibjxl
 from av.error import FFmpegError
 from PIL import AvifImagePlugin, Image, ImageFile
 
-from amparo.fingerprint import heif, raw
+from amparo.fingerprint import exif, heif, raw
+from amparo.fingerprint.blocks import exif_block
 from amparo.fingerprint.pdq import SIDE
 from amparo.fingerprint.pixels import Refused, check
 
@@ -195,3 +196,11 @@ def quantization_key(tables: dict[int, list[int]]) -> str:
     for number, values in sorted(tables.items()):
         digest.update(struct.pack(f">B{len(values)}H", number, *values))
     return digest.hexdigest()[:16]
+
+
+def orientation_of(decoded: Decoded, data: bytes, mime: str) -> int:
+    """The EXIF orientation a decoded picture has still to be turned by; 1 where none is stated."""
+    if decoded.orientation is not None:
+        return decoded.orientation
+    block = exif_block(data, mime) or decoded.exif
+    return exif.read(block, "").orientation if block else 1

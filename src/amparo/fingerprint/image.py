@@ -12,7 +12,7 @@ from amparo.fingerprint.blocks import exif_block
 from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, Decoded, decode
 from amparo.fingerprint.kinds import kind_of
 from amparo.fingerprint.pdq import LEAST, dihedral, shrunk
-from amparo.fingerprint.pixels import UPRIGHT, rgb, thumbnail
+from amparo.fingerprint.pixels import rgb, upright
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Thumb, Warn, fingerprint
@@ -86,7 +86,5 @@ def _describe(
         )
     if min(pixels.shape[:2]) >= LEAST:
         yield kind_of(found.content, pixels, camera)
-    small = thumbnail(decoded.image, THUMB)
-    if orientation in UPRIGHT:
-        small = small.transpose(UPRIGHT[orientation])
+    small = upright(decoded.image, orientation, THUMB)
     yield Thumb(found.content, small.width, small.height, small.tobytes())

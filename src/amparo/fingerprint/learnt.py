@@ -17,10 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amparo.fingerprint import exif
-from amparo.fingerprint.blocks import exif_block
-from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, decode
-from amparo.fingerprint.pixels import UPRIGHT, thumbnail
+from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, decode, orientation_of
+from amparo.fingerprint.pixels import upright
 from amparo.kit.card import CLASSIFIER, Card, read_card
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
@@ -109,12 +107,7 @@ def _picture(source: Source, found: Found, card: Card) -> Floats | None:
         decoded = decode(data, mime, side)
     except (MemoryError, *BAD_BYTES):
         return None
-    small = thumbnail(decoded.image, 2 * side)
-    block = decoded.exif or exif_block(data, mime)
-    stated = exif.read(block, found.content).orientation if block else 1
-    orientation = stated if decoded.orientation is None else decoded.orientation
-    if orientation in UPRIGHT:
-        small = small.transpose(UPRIGHT[orientation])
+    small = upright(decoded.image, orientation_of(decoded, data, mime), 2 * side)
     pixels = np.asarray(small.resize((side, side)), np.float32) / 255
     pixels = (pixels - np.array(card.input.mean, np.float32)) / np.array(card.input.std, np.float32)
     if card.input.layout == "NCHW":

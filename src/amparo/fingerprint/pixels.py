@@ -81,3 +81,9 @@ def thumbnail(image: Image.Image, longest: int) -> Image.Image:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BILINEAR)
     return rgb(image)
+
+
+def upright(image: Image.Image, orientation: int, longest: int) -> Image.Image:
+    """A :func:`thumbnail` turned as a viewer shows a picture of this EXIF orientation."""
+    small = thumbnail(image, longest)
+    return small.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else small

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amparo.fingerprint import exif
-from amparo.fingerprint.blocks import exif_block
-from amparo.fingerprint.decode import LARGEST, decode
+from amparo.fingerprint.decode import LARGEST, decode, orientation_of
 from amparo.fingerprint.pdf import first
-from amparo.fingerprint.pixels import UPRIGHT, thumbnail
+from amparo.fingerprint.pixels import thumbnail, upright
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Thumb
@@ -24,14 +22,8 @@ def view(source: Source, found: Found) -> Iterator[Thumb]:
     if mime == "application/pdf":
         yield _page(data, found)
         return
-    block = exif_block(data, mime)
     decoded = decode(data, mime, SIDE)
-    orientation = decoded.orientation
-    if orientation is None:
-        orientation = exif.read(block, found.content).orientation if block else 1
-    seen = thumbnail(decoded.image, SIDE)
-    if orientation in UPRIGHT:
-        seen = seen.transpose(UPRIGHT[orientation])
+    seen = upright(decoded.image, orientation_of(decoded, data, mime), SIDE)
     yield Thumb(found.content, seen.width, seen.height, seen.tobytes())
 
 

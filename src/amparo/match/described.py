@@ -52,7 +52,7 @@ class Near(NamedTuple):
 @deriver(
     "described",
     stage="match",
-    version=1,
+    version=VERSION,
     reads=(ContentKind, ModelCard, ModelVector, StackMember),
     makes=(Link,),
 )
