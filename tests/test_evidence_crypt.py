@@ -22,6 +22,7 @@ from amparo.evidence.crypt import Key, envelope, key_of, opened
 from amparo.kit.plugin import Warn
 from amparo.kit.source import Source
 from amparo.model import Content, File, Problem
+from amparo.run.plan import Plan
 from amparo.store import Case
 
 ROOT = bytes(range(7, 39))
@@ -216,3 +217,26 @@ def test_in_a_case_the_database_appears_beside_its_backup(tmp_path: Path) -> Non
     case.close()
     assert main(["verify", str(path)]) == 0
     assert main(["run", str(path)]) == 0
+
+
+def test_a_backup_inside_an_archive_opens_in_the_same_run(tmp_path: Path) -> None:
+    """What a round brings up is looked through again, for encrypted backups as well."""
+    database = tmp_path / "m.db"
+    with sqlite3.connect(database) as db:
+        db.execute("CREATE TABLE invented(a)")
+    db.close()
+    phone = tmp_path / "phone"
+    phone.mkdir()
+    with zipfile.ZipFile(phone / "copied.zip", "w") as archive:
+        archive.writestr(
+            "Databases/msgstore.db.crypt15", crypt15(zlib.compress(database.read_bytes()))
+        )
+    path = tmp_path / "c.amparo"
+    main(["new", str(path)])
+    (path / "keys.txt").write_bytes(ROOT.hex().encode())
+    main(["add", str(path), str(phone), "--exhibit", "P1"])
+    main(["run", str(path)])
+    with Case.open(path) as case:
+        made = [f.path for f in case.store.each(File) if f.path.endswith("#decrypted")]
+        assert len(made) == 1 and made[0].endswith("Databases/msgstore.db.crypt15#decrypted")
+        assert Plan(case).finished(), "nothing is left for a second run"

@@ -76,11 +76,11 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
         if not plan.finished():
             unwrap_again(case, guard)
             open_again(case, guard)
-            open_backups(case, plan, guard, counts, progress)
         reading = [s for s in plan.fingerprints if _fit(case, plan, s, guard, counts)]
         reading += plan.parsers
         again = True
         while again:
+            open_backups(case, plan, guard, counts, progress)
             again = any([_read(case, plan, spec, guard, counts, progress) for spec in reading])
             again = again or search_beside(case, plan, guard, counts, progress)
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
