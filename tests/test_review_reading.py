@@ -246,6 +246,10 @@ def test_chats_of_our_own_naming_are_said_in_words(tmp_path: Path) -> None:
                 f"unknown-chat-7@{exhibit.id}",
                 "other",
             ): f"Chat 7 on {exhibit.number}, its address is gone",
+            (
+                f"unknown-chat-0@{exhibit.id}",
+                "other",
+            ): f"Messages on {exhibit.number} of chats that are not known",
             ("unknown-chat-7@elsewhere", "other"): "unknown-chat-7@elsewhere",
             (
                 f"{owner.handle}|447700900009@s.whatsapp.net",

@@ -16,6 +16,10 @@ from amparo.kit.times import from_unix
 from amparo.model import Account, Thread
 
 SERVICE = "whatsapp"
+LOST = "unknown-chat-"
+"""How the handle of a conversation begins of which only its number in a phone's table is left."""
+NUMBERLESS = f"{LOST}0@"
+"""The same for rows of which not even that number is left: they are of any conversation of the exhibit."""
 PHONE = "s.whatsapp.net"
 
 _GRAMMAR = re.compile(

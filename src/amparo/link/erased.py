@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from amparo.kit.jid import LOST
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
-from amparo.link.lost import LOST, UNIQUE
+from amparo.link.lost import UNIQUE
 from amparo.link.states import Databases, databases, threads_of
 from amparo.model import Erasure, Exhibit, File, Id, Message, Quote, Resolution, Thread, ThreadInfo
 

@@ -16,10 +16,6 @@ from amparo.model import Id, Message
 
 UNIQUE = re.compile(r"[0-9A-Fa-f]{20,64}")
 """Random keys. Older ones count up from a clock and can meet by chance."""
-LOST = "unknown-chat-"
-"""How parsers begin the handle of a conversation they have only a row number for."""
-NUMBERLESS = f"{LOST}0@"
-"""The same for rows of which not even the chat's number is left: they are of any conversation."""
 
 
 @dataclass

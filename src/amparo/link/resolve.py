@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from amparo.kit.jid import LOST, NUMBERLESS
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
-from amparo.link.lost import LOST, NUMBERLESS, rejoined
+from amparo.link.lost import rejoined
 from amparo.link.words import exhibit_names, listed
 from amparo.model import (
     Account,

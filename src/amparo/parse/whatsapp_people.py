@@ -84,7 +84,7 @@ class People:
     def lost_chat(self, row: int) -> Chat:
         """The conversation of a chat whose row or address is gone: kept together under its number."""
         if row not in self._lost:
-            handle = f"unknown-chat-{row}@{self._found.exhibit}"
+            handle = f"{jid.LOST}{row}@{self._found.exhibit}"
             thread = Thread(service=jid.SERVICE, handle=handle, form="other")
             self._lost[row] = Chat(self._tell(thread), "", "other", "")
         return self._lost[row]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from amparo.kit.jid import LOST, NUMBERLESS
 from amparo.model import (
     Account,
     AccountName,
@@ -29,10 +30,6 @@ from amparo.store.case import Case
 def most_given(names: Counter[str]) -> str:
     """The name given most often, the first in order among equals; "" for none."""
     return min(names, key=lambda name: (-names[name], name)) if names else ""
-
-
-LOST = "unknown-chat-"
-"""How the handle of a chat begins whose address is gone; its number in the phone's table follows."""
 
 
 @dataclass(slots=True)
@@ -195,6 +192,8 @@ class Directory:
             return f"A chat on {number}, its address is gone" if chat.handle[-1:] == "|" else ""
         head, _, _ = chat.handle.partition("@")
         if number := self._after(chat.handle, f"{head}@") if head.startswith(LOST) else "":
+            if chat.handle.startswith(NUMBERLESS):
+                return f"Messages on {number} of chats that are not known"
             return f"Chat {head.removeprefix(LOST)} on {number}, its address is gone"
         return ""
 
