@@ -3,7 +3,7 @@
     python benchmarks/operation.py --out FOLDER                  300 exhibits, 361,225 files; some 15 GB, half an hour
     python benchmarks/operation.py --out FOLDER --scale small    9 exhibits
 
-Building, then ``amparo demo`` over what was built (every stage and the score), ``amparo run`` twice over the
+Building, then ``amparo demo`` over what was built (every stage and the score), ``amparo run`` again over the
 finished case and ``amparo verify``. Memory is the sum of what each process holds for itself and its share of
 what several hold (Pss), asked for every half second; Linux only.
 """
@@ -85,7 +85,6 @@ def main() -> None:
         "every stage and score", *amparo, "demo", "--scale", given.scale, "--out", given.out, "--no-open",
     )  # fmt: skip
     step("a second run", *amparo, "run", case)
-    step("a third", *amparo, "run", case)
     step("verify", *amparo, "verify", case)
     print(said[said.index("Findings") :])
 
