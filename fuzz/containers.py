@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable
 
 import disks
 import encrypted
+import rar_written as made_rar
 from amparo.evidence import bitlocker, ewf, luks, nested, readers, ufdr
+from amparo.evidence import rar as rar_headers
 from amparo.evidence.archive import list_tar, list_zip
 from amparo.evidence.blocks import BLOCK, Raw, of_runs, source_of_runs
 from amparo.evidence.unpack import Limits
@@ -95,6 +97,20 @@ def zip(data: bytes) -> None:
     """A zip as an exhibit, over the wire, and every member read again at its place."""
     records = heard(list_zip(Source.of_bytes(data), WHOLE, _LIMITS), WHOLE)
     _again(records, data, readers.zip_member)
+
+
+def _rars() -> list[bytes]:
+    return [
+        made_rar.rar({"a/note.txt": b"a blue chair", "b": b""}, locked="b"),
+        made_rar.rar({"a": bytes(64)}) + made_rar.rar({"b": b""}, locked="b"),
+    ]
+
+
+@target(_rars, longest=1024, words=(rar_headers.SIGNATURE,))
+def rar(data: bytes) -> None:
+    """Which members of a RAR are encrypted, by its headers."""
+    found = rar_headers.encrypted_members(io.BytesIO(data), len(data))
+    assert all(0 <= number < len(data) for number in found)
 
 
 def _tars() -> list[bytes]:

@@ -33,7 +33,7 @@ DEEPEST = 3
 MOST = 200_000
 """Members of one archive."""
 LIMITS = Limits(member_free=256 << 20, member_ratio=1100, total_free=4 << 30, total_ratio=50)
-_INSIDE = re.compile("#[a-z]+/")
+INSIDE = re.compile("#[a-z]+/")
 _MARK = "#inside/"
 _ARCHIVES = ("application/zip", "application/x-tar")
 _PACKED = {
@@ -47,11 +47,7 @@ _OFFICE = (
     "application/epub+zip",
 )
 _CLOSED = {
-    "application/vnd.rar": "RAR",
-    "application/zstd": "Zstandard",
-    "application/x-lz4": "LZ4",
     "application/vnd.ms-cab-compressed": "CAB",
-    "application/x-7z-compressed": "7z",
 }
 _KEPT_OF_DOCUMENTS = re.compile(
     "image/.*|video/.*|audio/.*|application/(?:pdf|zip|x-ole-storage|rtf|vnd.(?:openxml|oasis).*)"
@@ -92,7 +88,7 @@ def document(source: Source, found: Found) -> Iterator[Told]:
 
 def _opened(source: Source, found: Found, wanted: Callable[[Content], bool]) -> Iterator[Told]:
     """The members whose content is wanted; what cannot be opened is a Warn."""
-    if len(_INSIDE.findall(found.path)) >= DEEPEST:
+    if len(INSIDE.findall(found.path)) >= DEEPEST:
         yield Warn(f"not opened: found inside {DEEPEST} others already")
         return
     form = _form(source)

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import amparo
+from amparo.evidence import repack
 from amparo.kit.plugin import Spec
 from amparo.match.terms import out_of_use
 from amparo.model import KINDS, KnownSet
@@ -32,6 +33,7 @@ def stamp(case: Case) -> str:
         digest.update(f"{point.name} {point.value} {point.dist and point.dist.version}\n".encode())
     digest.update(secrets.stamp(case).encode())
     digest.update(photorec.stamp().encode() if case.config.photorec else b"")
+    digest.update(repack.stamp(case.store).encode())
     digest.update(b"crops" if case.config.crops else b"")
     digest.update(" ".join(out_of_use(case.store.each(KnownSet))).encode())
     digest.update(case.store.revision(list(KINDS.values())).encode())

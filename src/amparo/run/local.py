@@ -16,6 +16,7 @@ from amparo.run.disks import open_again
 from amparo.run.guards import LazyGuard
 from amparo.run.idle import EVERYTHING, stamp
 from amparo.run.intake import take_in, unwrap_again
+from amparo.run.packed import unpack_archives
 from amparo.run.photorec import search_beside
 from amparo.run.plan import Plan, Task
 from amparo.run.progress import Progress, span
@@ -81,6 +82,7 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
         again = True
         while again:
             open_backups(case, plan, guard, counts, progress)
+            unpack_archives(case, plan, guard, counts, progress)
             again = any([_read(case, plan, spec, guard, counts, progress) for spec in reading])
             again = again or search_beside(case, plan, guard, counts, progress)
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]

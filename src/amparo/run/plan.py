@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from itertools import islice
 from typing import TypeVar
 
+from amparo.evidence import repack
 from amparo.evidence.detect import IMAGES, UNWRAPPED
 from amparo.kit.plugin import Spec, discover
 from amparo.match.terms import out_of_use
@@ -111,6 +112,7 @@ class Plan:
         self.derivers = in_order(s for s in specs if s.stage in CONCLUDING)
         self.intake = not only and stage in ("", "evidence")
         self.backups = opener_of("crypt") if self.intake else None
+        self.packed = opener_of("packed") if self.intake else None
 
     def all(self) -> list[Spec]:
         """Every plugin of this plan, in the order in which it works."""
@@ -119,7 +121,7 @@ class Plan:
 
     def finished(self) -> bool:
         """Whether nothing at all is missing or stale."""
-        opened = self.backups is None or self.settled(self.backups)
+        opened = all(s is None or self.settled(s) for s in (self.backups, self.packed))
         return opened and not self.exhibits() and all(self.settled(spec) for spec in self.all())
 
     def exhibits(self) -> list[Exhibit]:
@@ -159,6 +161,8 @@ class Plan:
             kinds = (Content, File, Structure)
         elif spec is self.backups:
             return f"{self._store.revision((File,))} {stamp(self._case)}"
+        elif spec is self.packed:
+            return f"{self._store.revision((File,))} {repack.stamp(self._store)}"
         if KnownSet in kinds:
             over = out_of_use(self._store.each(KnownSet))
             return " ".join([self._store.revision(kinds), *over])

@@ -34,6 +34,7 @@ CHANNEL, ROOT = 3, 4
 OFTEN_LATE = (
     "_strptime",
     "amparo.kit.sqlite",
+    "amparo.kit.unarchive",
     "bz2",
     "calendar",
     "csv",
