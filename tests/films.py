@@ -45,7 +45,6 @@ def film(
     sound_codec: str = "aac",
     metadata: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
-    rotation: int = 0,
 ) -> bytes:
     """A film of RGB frames, with a mono sound at 44100 Hz."""
     out = io.BytesIO()
@@ -67,6 +66,17 @@ def film(
         if track is not None and sound is not None:
             mux_sound(container, track, sound)
     return out.getvalue()
+
+
+def with_rotation(data: bytes, clockwise: int) -> bytes:
+    """The same MP4 with the display matrix of its first track (ISO 14496-12, tkhd) turned."""
+    matrix = {90: (0, 1, -1, 0)}[clockwise]
+    at = data.index(b"tkhd") + 4 + 40
+    values = b"".join(
+        (int(v) << 16 & 0xFFFFFFFF).to_bytes(4) + (int(w) << 16 & 0xFFFFFFFF).to_bytes(4) + bytes(4)
+        for v, w in (matrix[:2], matrix[2:])
+    )
+    return data[:at] + values + data[at + 24 :]
 
 
 def mux_sound(container: av.container.OutputContainer, track: object, samples: Pixels) -> None:

@@ -22,7 +22,7 @@ from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Thumb, Warn
 from amparo.kit.source import Source
 from amparo.model import Exif, FilmFrames, Position, Soundtrack
-from films import HIGH, WIDE, film, film_of, looked, scene, shown, tune
+from films import HIGH, WIDE, film, film_of, looked, scene, shown, tune, with_rotation
 
 
 @pytest.fixture(scope="module")
@@ -162,17 +162,6 @@ def test_a_turned_phone() -> None:
     upright = unpacked(shown(looked(film(frames)))[0])
     turned = unpacked(shown(looked(lying))[0])
     assert distance(upright["code"][0].tobytes(), turned["code"][0].tobytes()) <= 31
-
-
-def with_rotation(data: bytes, clockwise: int) -> bytes:
-    """The same MP4 with the display matrix of its first track (ISO 14496-12, tkhd) turned."""
-    matrix = {90: (0, 1, -1, 0)}[clockwise]
-    at = data.index(b"tkhd") + 4 + 40
-    values = b"".join(
-        (int(v) << 16 & 0xFFFFFFFF).to_bytes(4) + (int(w) << 16 & 0xFFFFFFFF).to_bytes(4) + bytes(4)
-        for v, w in (matrix[:2], matrix[2:])
-    )
-    return data[:at] + values + data[at + 24 :]
 
 
 # --- what a container says ------------------------------------------------------------------------

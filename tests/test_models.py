@@ -17,9 +17,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from amparo.cli import main
-from amparo.fingerprint.learnt import apply
+from amparo.fingerprint import video_places
+from amparo.fingerprint.learnt import LOOKING, apply
+from amparo.fingerprint.video_open import open_media
 from amparo.kit.card import read_card
 from amparo.kit.found import Found
+from amparo.kit.plugin import Spec
 from amparo.kit.source import Source
 from amparo.match.described import alike_by, described, near_pairs, weight
 from amparo.model import (
@@ -39,6 +42,7 @@ from amparo.run import learnt, models
 from amparo.run.exhibits import kinds_of
 from amparo.run.writer import named
 from amparo.store import Case
+from films import film, with_rotation
 from onnx_written import (
     brightness,
     classifier_card,
@@ -112,6 +116,24 @@ def case(tmp_path: Path, done: Path, capsys: Said) -> Path:
     """A copy of that case."""
     capsys.readouterr()
     return Path(shutil.copytree(done, tmp_path / "case.amparo"))
+
+
+@pytest.fixture(scope="module")
+def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dark film of 60 seconds, bright from 41 to 46, one that breaks off at once, and a bright picture."""
+    folder = tmp_path_factory.mktemp("evidence") / "reel"
+    folder.mkdir()
+    (folder / "reel.mp4").write_bytes(lit(60, 41, 46))
+    (folder / "broken.mp4").write_bytes(lit(60, 41, 46)[:3000])
+    Image.new("RGB", (300, 200), (240, 240, 240)).save(folder / "day.png")
+    return folder
+
+
+def lit(seconds: int, since: int, until: int, **more: Any) -> bytes:
+    """A dark film with a bright part, five frames a second."""
+    dark, bright = np.full((144, 192, 3), 20, np.uint8), np.full((144, 192, 3), 235, np.uint8)
+    frames = (bright if since * 5 <= n < until * 5 else dark for n in range(seconds * 5))
+    return film(frames, rate=5, **more)
 
 
 def names_of(case: Case) -> dict[str, str]:
@@ -280,7 +302,7 @@ def test_a_model_that_fails_on_picture_after_picture_is_set_aside(
     said(capsys, "run", case, status=1)
     with Case.open(case) as opened:
         reasons = [p.reason for p in opened.store.each(Problem) if "model-" in p.plugin]
-        assert sum(reason.startswith("failed on 2 pictures in a row") for reason in reasons) == 1
+        assert sum(reason.startswith("failed 2 times in a row") for reason in reasons) == 1
         assert not list(opened.store.each(ModelScore))
 
 
@@ -339,12 +361,12 @@ def test_the_cards_in_the_documentation_are_cards() -> None:
     assert (classifier.output, classifier.labels[0].name) == ("softmax", "vehicle")
 
 
-def given(data: bytes, card: str, picture: bytes) -> list[Any]:
-    """What a model gives for a picture, without a cell."""
+def given(data: bytes, card: str, picture: bytes, sha256: str = "") -> list[Any]:
+    """What a model gives for a picture or film, without a cell."""
     source = Source.of_bytes(picture)
     text = json.dumps({"sha256": hashlib.sha256(data).hexdigest(), "card": card})
     source.companions = {"0": Source.of_bytes(data), "1": Source.of_bytes(text.encode())}
-    return list(apply(source, Found("", "", "", "c")))
+    return list(apply(source, Found("", "", "", "c", sha256)))
 
 
 def png(picture: Image.Image, **more: Any) -> bytes:
@@ -389,6 +411,103 @@ def test_what_a_taken_over_cell_may_say_is_filed_under_its_own_model() -> None:
     ]
     (score,) = named(spec.model, iter(planted))
     assert isinstance(score, ModelScore) and score.model == card.id
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "options"),
+    [("mpeg4", "mp4", {}), ("libx264", "mp4", {}), ("libvpx", "webm", {"live": "1"})],
+)
+def test_a_classifier_gives_the_highest_score_over_a_film_and_where_it_is(
+    codec: str, form: str, options: dict[str, str]
+) -> None:
+    bright, dark = given(
+        brightness(), LIGHT, lit(60, 41, 46, codec=codec, form=form, options=options)
+    )
+    assert bright.score > 0.85 and 41_000 <= bright.moment < 46_000
+    assert dark.score > 0.85 and dark.moment < 41_000  # the whole film is not bright
+    (day, _) = given(brightness(), LIGHT, png(Image.new("RGB", (192, 144), (235, 235, 235))))
+    assert day.moment is None and bright.score == pytest.approx(day.score, abs=0.03)
+    short, _ = given(brightness(), LIGHT, lit(3, 2, 3))
+    assert short.score > 0.85 and 2000 <= short.moment < 3000
+
+
+def test_a_film_is_seen_upright_and_as_it_was_taken_in() -> None:
+    flag = np.full((144, 192, 3), (235, 20, 20), np.uint8)
+    flag[72:] = (20, 20, 235)
+    frames = [flag] * 10
+    card = classifier_card(*((f"c{n}", 0.5) for n in range(48)), side=32)
+    plain = {s.label: s.score for s in given(grid(), card, film(frames))}
+    lying = with_rotation(film([np.rot90(f) for f in frames]), 90)
+    turned = {s.label: s.score for s in given(grid(), card, lying)}
+    assert plain["c0"] > 0.8 > 0.2 > plain["c15"]
+    assert turned == pytest.approx(plain, abs=0.05)
+    with pytest.raises(ValueError, match="changed since intake"):
+        given(grid(), card, film(frames), sha256="ab" * 32)
+
+
+def test_a_film_that_takes_too_long_is_looked_at_more_coarsely_and_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(video_places, "monotonic", lambda: now[0])
+    opened = open_media(Source.of_bytes(lit(60, 41, 46)), "")
+    moments = []
+    for moment, _ in video_places.evenly(opened, 32, 32.0):
+        moments.append(moment)
+        now[0] += 4.0  # four times its share
+    assert 8 <= len(moments) <= 9
+    steps = np.diff([*moments, 60_000])
+    assert steps.min() > 5000 and steps.max() < 10_000
+
+
+def test_films_are_given_to_classifiers_once_and_only_to_them(
+    tmp_path: Path, reel: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = tmp_path / "case.amparo"
+    assert main(["new", str(case)]) == 0
+    assert main(["add", str(case), str(reel)]) == 0
+    capsys.readouterr()
+    said(capsys, "model", case, "add", *files(tmp_path, brightness(), LIGHT))
+    said(capsys, "model", case, "add", *files(tmp_path, grid(), descriptor_card(), "grid"))
+    with monkeypatch.context() as earlier:  # an Amparo that gave pictures only
+        earlier.setitem(learnt.TAKES, "classifier", ("image/*",))
+        done = said(capsys, "run", case, "--stage", "fingerprint", status=1)["plugins"]
+        assert [n for name, n in done.items() if "/model-" in name] == [1, 1]
+    done = said(capsys, "run", case)["plugins"]
+    assert [(name[:23], n) for name, n in done.items()] == [("fingerprint/model-light", 2)]
+    assert said(capsys, "run", case)["idle"]
+    with Case.open(case, write=True) as opened:
+        names = names_of(opened)
+        scores = {(names[s.content], s.label): s for s in opened.store.each(ModelScore)}
+        assert {name for name, _ in scores} == {"reel.mp4", "day.png"}
+        assert {names[v.content] for v in opened.store.each(ModelVector)} == {"day.png"}
+        bright = scores["reel.mp4", "bright"]
+        assert bright.score > 0.85 and 41_000 <= (bright.moment or 0) < 46_000
+        assert not [p for p in opened.store.each(Problem) if "/model-" in p.plugin]
+        app = create_app(opened, "secret", lambda *_: None, "Analyst 1")
+        desk = TestClient(app, base_url="http://127.0.0.1:8123")
+        assert desk.get("/?token=secret").status_code == 200
+        page = desk.get(f"/content/{bright.content}").text
+        assert re.search(r"<b>0\.9\d</b> at 0:4[1-5]\.\d", page)
+        assert "of one picture, and this is the highest of a film" in page
+        told = desk.get(f"/content/{bright.content}?format=json").json()["models"]
+        assert [m["moment"] for m in told if m["label"] == "bright"] == [bright.moment]
+        key = f"{bright.model[:8]}:bright"
+        tiles = desk.get(f"/gallery?format=json&model={quote(key)}").json()["tiles"]
+        assert {names[tile["id"]] for tile in tiles} == {"reel.mp4", "day.png"}
+        dark = quote(f"score {bright.model[:8]}:dark")
+        tiles = desk.get(f"/gallery?format=json&order={dark}").json()["tiles"]
+        assert names[tiles[0]["id"]] == "reel.mp4"
+
+
+def test_a_film_has_a_longer_time_limit_than_a_picture() -> None:
+    card = ModelCard(
+        name="a", version="1", form="classifier", sha256="ab", size=1, numbers=2, card=LIGHT
+    )
+    spec = learnt.spec_of(card)
+    assert learnt.timed(spec, "image/png").seconds == spec.seconds == learnt.SECONDS
+    assert learnt.timed(spec, "video/mp4").seconds == learnt.FILM_SECONDS > LOOKING + spec.seconds
+    assert learnt.timed(Spec("fingerprint", "a", 1, "", ""), "video/mp4").seconds == 60.0
 
 
 def unit(*rows: Any) -> Any:

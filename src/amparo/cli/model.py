@@ -41,7 +41,7 @@ def model(args: argparse.Namespace) -> int:
 
 
 def _add(case: Case, args: argparse.Namespace) -> int:
-    from amparo.kit.card import read_card
+    from amparo.kit.card import CLASSIFIER, read_card
     from amparo.run.models import add
     from amparo.sandbox.guard import FloorError, GuardError
 
@@ -65,7 +65,8 @@ def _add(case: Case, args: argparse.Namespace) -> int:
         "model": describe_model(record, card),
         "replaced": [old.id for old in replaced],
     }
-    answer(args.json, data, [*lines, "It is run on the case's pictures by: amparo run"])
+    seen = "pictures and films" if card.kind == CLASSIFIER else "pictures"
+    answer(args.json, data, [*lines, f"It is run on the case's {seen} by: amparo run"])
     return DONE
 
 

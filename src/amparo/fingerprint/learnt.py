@@ -1,6 +1,6 @@
-"""A model an agency registered, run on one picture inside a cell. No model comes with Amparo.
+"""A model an agency registered, run on one picture, or on frames of one film, inside a cell. No model comes with Amparo.
 
-The model's file and its card lie beside the picture as companions ``0`` and ``1``
+The model's file and its card lie beside the content as companions ``0`` and ``1``
 (:mod:`amparo.run.models`). The file is not trusted either: it is parsed and run here, in the cell, by
 onnxruntime on one thread of the processor, without libraries of further operators and without data outside
 the file, for which the cell has no file system anyway. onnxruntime is optional and imported by the warm
@@ -15,16 +15,26 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
+from PIL import Image
 
-from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, decode, orientation_of
+from amparo.fingerprint.decode import BAD_BYTES as UNREADABLE
+from amparo.fingerprint.decode import LARGEST, UNDECODED, decode, orientation_of
 from amparo.fingerprint.pixels import upright
+from amparo.fingerprint.video_frames import tile
+from amparo.fingerprint.video_open import BAD_BYTES, Changed, open_media
+from amparo.fingerprint.video_places import evenly
 from amparo.kit.card import CLASSIFIER, Card, read_card
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.source import Source
 from amparo.model import ModelScore, ModelVector
 
+FRAMES = 32
+"""Frames of a film that a classifier looks at, evenly spread over it."""
+LOOKING = 120.0
+"""Seconds they may take together; a film that takes longer is looked at more coarsely."""
 LARGEST_MODEL = 512 << 20
 """Bytes of a model's file; a cell holds it about three times while it is loaded."""
 MOST_NUMBERS = 4096
@@ -46,32 +56,50 @@ _loaded: dict[str, Loaded] = {}
 
 
 def apply(source: Source, found: Found) -> Iterator[ModelScore | ModelVector]:
-    """What a registered model says of a picture: a score for each label, or a vector to compare.
+    """What a registered model says of a content: a score for each label, or a vector to compare.
 
-    Raises ValueError when the picture is not the one taken in, when the model's file is not the one
-    registered, and when the model gives something else than its card says. A picture that does not decode
-    gives nothing; its own reading says so.
+    A classifier takes films too, of which it gives each label's highest score and where in the film that is.
+    Raises ValueError when the content is not the one taken in, when the model's file is not the one
+    registered, and when the model gives something else than its card says. What does not decode gives
+    nothing; its own reading says so.
     """
     said = json.loads(source.companions["1"].read())
     card = read_card(said["card"])
     model = _model(said["sha256"], source.companions["0"])
+    if card.kind == CLASSIFIER:
+        yield from _classified(model, card, source, found)
+        return
     picture = _picture(source, found, card)
     if picture is None:
         return
+    numbers = _numbers(model, picture)
+    if (length := float(np.linalg.norm(numbers))) > 1e-12:  # a vector of nought has no direction
+        value = (numbers / length).astype("<f2").tobytes()
+        yield ModelVector(content=found.content, model="", value=value)
+
+
+def _classified(model: Loaded, card: Card, source: Source, found: Found) -> Iterator[ModelScore]:
+    """The highest score of each label over everything there is to look at, the earliest of equal ones."""
+    best: dict[str, tuple[float, int | None]] = {}
+    for moment, picture in _seen(source, found, card):
+        scores = _scores(_numbers(model, picture), card)
+        for label, score in zip(card.labels, scores, strict=True):
+            score = round(score, 6)
+            if label.name not in best or score > best[label.name][0]:
+                best[label.name] = score, moment
+    for name, (score, moment) in best.items():
+        yield ModelScore(content=found.content, model="", label=name, score=score, moment=moment)
+
+
+def _numbers(model: Loaded, picture: Floats) -> NDArray[np.float64]:
+    """What the model gives for one picture."""
     numbers = np.asarray(model.session.run([model.gives], {model.takes: picture})[0])
     if numbers.dtype.kind != "f" or numbers.size > MOST_NUMBERS:
         raise ValueError(f"the model gives {numbers.size} numbers of type {numbers.dtype}")
-    numbers = numbers.ravel().astype(np.float64)
-    if not np.isfinite(numbers).all():
+    flat = numbers.ravel().astype(np.float64)
+    if not np.isfinite(flat).all():
         raise ValueError("the model gives numbers that are none")
-    if card.kind == CLASSIFIER:
-        scores = _scores(numbers, card)
-        for label, score in zip(card.labels, scores, strict=True):
-            score = round(score, 6)
-            yield ModelScore(content=found.content, model="", label=label.name, score=score)
-    elif (length := float(np.linalg.norm(numbers))) > 1e-12:  # a vector of nought has no direction
-        value = (numbers / length).astype("<f2").tobytes()
-        yield ModelVector(content=found.content, model="", value=value)
+    return flat
 
 
 def _model(sha256: str, file: Source) -> Loaded:
@@ -94,8 +122,35 @@ def _model(sha256: str, file: Source) -> Loaded:
     return _loaded[sha256]
 
 
+def _seen(source: Source, found: Found, card: Card) -> Iterator[tuple[int | None, Floats]]:
+    """The picture, or frames of the film, each with its milliseconds, as the model takes them."""
+    mime = sniff(source.stream().read(HEAD), source.size)
+    if mime.startswith("video/"):
+        yield from _frames(source, found, card)
+    elif (picture := _picture(source, found, card)) is not None:
+        yield None, picture
+
+
+def _frames(source: Source, found: Found, card: Card) -> Iterator[tuple[int | None, Floats]]:
+    """Frames evenly spread over a film, upright."""
+    try:
+        opened = open_media(source, found.sha256)
+    except Changed:
+        raise
+    except (MemoryError, *BAD_BYTES) as error:
+        if isinstance(error, OSError) and not isinstance(error, FFmpegError):
+            raise  # the evidence could not be read
+        return
+    for moment, frame in evenly(opened, FRAMES, LOOKING):
+        try:
+            small = tile(frame, 2 * card.input.side)
+        except BAD_BYTES:
+            continue
+        yield moment, _squeezed(Image.fromarray(small), card)
+
+
 def _picture(source: Source, found: Found, card: Card) -> Floats | None:
-    """The picture as the model takes it, float32[1, 3, side, side] or [1, side, side, 3]."""
+    """The picture as the model takes it."""
     data = source.read(LARGEST)
     if found.sha256 and hashlib.sha256(data).hexdigest() != found.sha256:
         raise ValueError("changed since intake: its SHA-256 is another")
@@ -105,9 +160,14 @@ def _picture(source: Source, found: Found, card: Card) -> Floats | None:
     side = card.input.side
     try:
         decoded = decode(data, mime, side)
-    except (MemoryError, *BAD_BYTES):
+    except (MemoryError, *UNREADABLE):
         return None
-    small = upright(decoded.image, orientation_of(decoded, data, mime), 2 * side)
+    return _squeezed(upright(decoded.image, orientation_of(decoded, data, mime), 2 * side), card)
+
+
+def _squeezed(small: Image.Image, card: Card) -> Floats:
+    """An upright RGB picture as the model takes it, float32[1, 3, side, side] or [1, side, side, 3]."""
+    side = card.input.side
     pixels = np.asarray(small.resize((side, side)), np.float32) / 255
     pixels = (pixels - np.array(card.input.mean, np.float32)) / np.array(card.input.std, np.float32)
     if card.input.layout == "NCHW":

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from av import AudioFrame, Packet, VideoFrame
 from av.error import EOFError as FFmpegEnd
-from av.error import FFmpegError
 
 from amparo.fingerprint.audio_sound import Sound
 from amparo.fingerprint.video_frames import Frames
-from amparo.fingerprint.video_open import Changed, Opened, open_media
+from amparo.fingerprint.video_open import BAD_BYTES, Changed, Opened, open_media
 from amparo.fingerprint.video_said import created, encoder, said
 from amparo.kit.found import Found
 from amparo.kit.frames import packed
@@ -30,17 +29,6 @@ CUT_OFF = 1500
 """Milliseconds by which a film may end before the end it states without being said to break off."""
 GAP, MEASURED = 800, frozenset({"mov", "flac", "wav", "matroska", "ogg", "caf"})
 """The same for sounds, and the containers that state how long they are rather than have it guessed."""
-
-# What FFmpeg and its binding raise on bad bytes; anything else is a fault of ours and shall be seen as one.
-_BAD_BYTES = (
-    FFmpegError,
-    ValueError,
-    OSError,
-    EOFError,
-    OverflowError,
-    ArithmeticError,
-    LookupError,
-)
 
 
 @dataclass
@@ -77,7 +65,7 @@ def look(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     except MemoryError:
         yield Warn("needs more memory to open than a cell has")
         return
-    except _BAD_BYTES as error:
+    except BAD_BYTES as error:
         yield Warn(f"not decoded: {str(error)[:200] or type(error).__name__}")
         return
     for doubt in opened.doubts:
@@ -115,7 +103,7 @@ def _decode(opened: Opened, looked: _Looked) -> None:
             packet = next(packets, None)
         except Changed:
             raise
-        except _BAD_BYTES as error:
+        except BAD_BYTES as error:
             # A demuxer that fails has lost its place; it does not find it again.
             looked.failed(error)
             break
@@ -130,7 +118,7 @@ def _decode(opened: Opened, looked: _Looked) -> None:
             continue
         except Changed:
             raise
-        except _BAD_BYTES as error:
+        except BAD_BYTES as error:
             looked.failed(error)
             continue
         for thing in things:
@@ -143,11 +131,11 @@ def _decode(opened: Opened, looked: _Looked) -> None:
                     looked.frames.take(thing, max(0, min(round(last), 0xFFFFFFFF)))
                 elif isinstance(thing, AudioFrame):
                     looked.sound.take(thing)
-            except _BAD_BYTES as error:
+            except BAD_BYTES as error:
                 looked.failed(error)
     try:
         looked.sound.end()
-    except _BAD_BYTES as error:
+    except BAD_BYTES as error:
         looked.failed(error)
 
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -69,6 +70,16 @@ SOUNDS = (
     "pcm_s8,pcm_mulaw,pcm_alaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,adpcm_yamaha"
 )
 """Names of the only decoders that ever see evidence."""
+BAD_BYTES = (
+    FFmpegError,
+    ValueError,
+    OSError,
+    EOFError,
+    OverflowError,
+    ArithmeticError,
+    LookupError,
+)
+"""What FFmpeg and its binding raise on bad bytes; anything else is a fault of ours and shall be seen as one."""
 
 
 @dataclass

@@ -32,12 +32,17 @@ class ModelCard(Record):
 @kind("model_score", "content", "model", "label")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelScore(Record):
-    """What a classifier gives a content for one of its labels, 0 to 1: an aid to find and to order."""
+    """What a classifier gives a content for one of its labels, 0 to 1: an aid to find and to order.
+
+    Of a film it is the highest among the frames that were looked at.
+    """
 
     content: Id
     model: Id
     label: str
     score: float
+    moment: int | None = None
+    """Milliseconds into a film at which the frame of that score stands; None of a picture."""
 
 
 @kind("model_vector", "content", "model")

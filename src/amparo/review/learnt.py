@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from amparo.kit.card import read_card
+from amparo.kit.card import Label, read_card
 from amparo.model import Id, ModelCard, ModelScore, ModelVector
 from amparo.review.reads import Reads
 from amparo.store import Store
@@ -31,6 +31,8 @@ class Told:
     label: str
     """"" for a descriptor, which says nothing by itself."""
     score: float | None
+    moment: int | None
+    """Where in a film that score is, in milliseconds."""
     reached: bool
     """Whether the score is one the stated error rates speak of."""
     errors: str
@@ -55,16 +57,21 @@ def told(reads: Reads, content: Id) -> list[Told]:
         whose = record.name, record.version, record.sha256
         for label in card.labels:
             if score := scores.get((record.id, label.name)):
-                reached = score.score >= label.threshold
-                out.append(
-                    Told(
-                        score.KIND, score.id, *whose, label.name, score.score, reached, label.errors
-                    )
-                )
+                out.append(_scored(score, whose, label))
         if (vector := vectors.get(record.id)) and card.descriptor is not None:
             errors = card.descriptor.errors
-            out.append(Told(vector.KIND, vector.id, *whose, "", None, False, errors))
+            out.append(Told(vector.KIND, vector.id, *whose, "", None, None, False, errors))
     return out
+
+
+def _scored(score: ModelScore, whose: tuple[str, str, str], label: Label) -> Told:
+    """One label's score; a card states how often one picture errs, and a film's score is the highest of several."""
+    reached, errors = score.score >= label.threshold, label.errors
+    if score.moment is not None:
+        errors = f"of one picture, and this is the highest of a film's frames: {errors}"
+    return Told(
+        score.KIND, score.id, *whose, label.name, score.score, score.moment, reached, errors
+    )
 
 
 def scores_of(store: Store, stack_of: dict[Id, int], count: int) -> dict[str, Scores]:

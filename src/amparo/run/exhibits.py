@@ -29,6 +29,7 @@ from amparo.model import (
     make_id,
     path_bytes,
 )
+from amparo.run.learnt import timed
 from amparo.sandbox.guard import Job
 from amparo.sandbox.wire import observation_kinds
 from amparo.store import Case
@@ -202,7 +203,8 @@ class Exhibits:
         """A fingerprint's job: the content, read from one of the places it occurs."""
         found = Found("", "", file.path, content.id, content.sha256)
         reach = self.model_beside(spec, self.reach(file, not content.mime.startswith(PLAIN)))
-        return self._job(self._where_it_lies(spec, file, content), content.id, found, reach)
+        spec = timed(self._where_it_lies(spec, file, content), content.mime)
+        return self._job(spec, content.id, found, reach)
 
     def model_beside(self, spec: Spec, reach: Reach) -> Reach:
         """The same, with the registered model beside it where the plugin runs one."""
@@ -236,7 +238,7 @@ class Exhibits:
             lambda: [bytes_descriptor(preview.data)], f"{READERS}:whole", '{"companions": []}'
         )
         reach = self.model_beside(spec, reach)
-        return self._job(spec, content.id, found, reach)
+        return self._job(timed(spec, content.mime), content.id, found, reach)
 
     @staticmethod
     def _job(spec: Spec, token: str, found: Found, reach: Reach) -> Job:

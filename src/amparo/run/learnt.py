@@ -8,6 +8,7 @@ another plugin: what the old one made goes with it, and exactly its own work is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 
 from amparo.kit.card import CLASSIFIER, DESCRIPTOR, Card, read_card
@@ -21,6 +22,11 @@ VERSION = 1
 """Raised when pictures are given to models in another way: every model is then run anew."""
 SECONDS = 30.0
 """Time limit for one picture, loading the model included."""
+FILM_SECONDS = 600.0
+"""The same for one film: looking at it ends after two minutes by itself, but a film of many gigabytes is read through
+before, to know that it is the one taken in."""
+TAKES = {CLASSIFIER: ("image/*", "video/*"), DESCRIPTOR: ("image/*",)}
+"""True types by form. A frame's vector could not be laid over in detail: of a film only a sheet is kept."""
 
 
 def available() -> bool:
@@ -52,13 +58,19 @@ def spec_of(record: ModelCard) -> Spec:
         stage="fingerprint",
         name=f"model-{record.name}-{record.id[:8]}",
         version=VERSION,
-        doc=f"What the registered model {record.name} {record.version} says of a picture.",
+        doc=f"What the registered model {record.name} {record.version} says of a content.",
         function="amparo.fingerprint.learnt:apply",
-        mimes=("image/*",),
+        mimes=TAKES[record.form],
         makes=(ModelScore,) if record.form == CLASSIFIER else (ModelVector,),
         seconds=SECONDS,
         model=record.id,
     )
+
+
+def timed(spec: Spec, mime: str) -> Spec:
+    """The plugin with the time limit for a content of this true type."""
+    film = bool(spec.model) and mime.startswith("video/")
+    return replace(spec, seconds=FILM_SECONDS) if film else spec
 
 
 def specs(case: Case) -> Iterator[Spec]:

@@ -92,7 +92,7 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
 
 
 def _fit(case: Case, plan: Plan, spec: Spec, guard: LazyGuard, counts: Counts) -> bool:
-    """Whether a plugin can do its work: a registered model is tried before it is given pictures."""
+    """Whether a plugin can do its work: a registered model is tried before it is given contents."""
     if not spec.model or plan.settled(spec):
         return True
     why = models.fit(guard, case, spec)
@@ -130,7 +130,7 @@ def _read(
                     break
         show.end()
     if failed == models.GIVES_UP:
-        why = f"failed on {failed} pictures in a row and was set aside: {outcome.error}"
+        why = f"failed {failed} times in a row and was set aside: {outcome.error}"
         models.set_aside(case, spec, started, why)
         return False
     done = counts.files - before

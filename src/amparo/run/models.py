@@ -28,7 +28,7 @@ from amparo.sandbox.guard import Job
 from amparo.store import Case
 
 GIVES_UP = 20
-"""Pictures in a row on which a model may fail before it is set aside for this run."""
+"""Pictures and films in a row on which a model may fail before it is set aside for this run."""
 _NOISE = re.compile(r"^(?:[A-Z]\w+: )?(?:\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : )?")
 
 
@@ -144,7 +144,7 @@ def _drawn() -> bytes:
 
 
 def fit(guard: LazyGuard, case: Case, spec: Spec) -> str:
-    """Try a model before a run gives it pictures; "" or why it is not run, which becomes one Problem."""
+    """Try a model before a run gives it contents; "" or why it is not run, which becomes one Problem."""
     record = case.store.get(ModelCard, spec.model)
     assert record is not None
     started = now_ms()

@@ -153,6 +153,8 @@ class Plan:
         kinds: tuple[type[Record], ...] = spec.reads
         if spec is self.beside:
             return f"{self._store.revision((Exhibit, Seal))} {photorec.stamp()}"
+        if spec.model:  # what a model of this form takes may grow without another version
+            return " ".join([self._store.revision((Content, File, Preview)), *spec.mimes])
         if spec.stage == "fingerprint":
             kinds = (Content, File, Preview)
         elif spec.stage == "recover" and spec.forms:
