@@ -10,15 +10,15 @@ from pathlib import Path
 
 import planted
 from amparo.fingerprint import exif as camera
+from amparo.kit.embedded import preview
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.source import Source
+from amparo.kit.spans import Spans
 from amparo.recover import compound, join
 from amparo.recover.files import MEASURES, carve
 from amparo.recover.formats.extent import NotOne
 from amparo.recover.inside import buried
 from amparo.recover.pieces import Effort
-from amparo.recover.previews import preview
-from amparo.recover.spans import Spans
 from amparo.recover.thumbcaches import collection
 from fuzz import mutate
 from fuzz.cell import FILE, heard

@@ -26,6 +26,7 @@ from amparo.evidence.archive import list_tar, list_zip
 from amparo.evidence.unpack import Limits
 from amparo.kit.found import Found
 from amparo.kit.source import Source
+from amparo.kit.spans import Spans
 from amparo.kit.sqlite import Database
 from amparo.match.entries import Reading
 from amparo.match.rds import read_rds
@@ -33,7 +34,6 @@ from amparo.model import Content, Exhibit, File, Problem, Record
 from amparo.recover import recovered
 from amparo.recover.files import MEASURES, carve
 from amparo.recover.formats.extent import NotOne
-from amparo.recover.spans import Spans
 from amparo.recover.words import fts5_segment
 from amparo.run.disks import open_volumes
 from amparo.run.exhibits import Exhibits, carved_from, lies_at, place_of, volume_keys

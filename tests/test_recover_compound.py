@@ -6,10 +6,10 @@ import struct
 import planted
 from amparo.kit.found import Found
 from amparo.kit.source import Source
+from amparo.kit.spans import Spans
 from amparo.model import Content, File
 from amparo.recover.compound import in_order
 from amparo.recover.inside.buried import files
-from amparo.recover.spans import Spans
 
 END, FREE, FAT = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
 

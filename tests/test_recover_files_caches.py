@@ -15,15 +15,15 @@ import pytest
 
 import planted
 from amparo.cli import main
+from amparo.kit.embedded import preview
 from amparo.kit.found import Found
 from amparo.kit.plugin import Warn
 from amparo.kit.source import Source
+from amparo.kit.spans import Spans
 from amparo.model import Content, File, Media
 from amparo.recover import compound
 from amparo.recover.inside import buried
-from amparo.recover.previews import preview
 from amparo.recover.readers import segments
-from amparo.recover.spans import Spans
 from amparo.recover.thumbcaches import Small, collection
 from amparo.store import Case
 

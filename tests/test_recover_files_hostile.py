@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import planted
+from amparo.kit.embedded import preview
+from amparo.kit.spans import Claims, Spans
 from amparo.recover.files import MEASURES, Carved, Tally, carve
 from amparo.recover.formats import movie
 from amparo.recover.formats.extent import Extent, NotOne
 from amparo.recover.photorec import REPORT as REPORT_PLACE
 from amparo.recover.photorec import command, fenced, installed, read_report, run
-from amparo.recover.previews import preview
-from amparo.recover.spans import Claims, Spans
 from amparo.recover.thumbcaches import collection
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

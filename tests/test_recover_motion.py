@@ -1,16 +1,20 @@
 """Motion photos: the film behind a photograph is a file of its own, whatever its stated place says."""
 
 import random
+from pathlib import Path
 
 import pytest
 
 import planted
+from amparo.cli import main
+from amparo.kit.embedded import film_behind
 from amparo.kit.found import Found
 from amparo.kit.source import Source
+from amparo.kit.spans import Spans
 from amparo.model import Content, File
 from amparo.recover.inside.buried import previews
-from amparo.recover.motion import film_behind
-from amparo.recover.spans import Spans
+from amparo.run.plan import Plan
+from amparo.store import Case
 
 
 def behind(data: bytes) -> bytes | None:
@@ -69,3 +73,29 @@ def test_hostile_motion_photos_end(film: bytes) -> None:
             bad[chance.randrange(len(bad))] = chance.randrange(256)
         behind(bytes(bad[: chance.randrange(len(bad))]))
     assert behind(b"\xff\xd8MotionPhoto" + b"\0\0\0\x08ftyp" * 2000) is None
+
+
+def test_only_what_holds_another_file_is_opened_for_it(tmp_path: Path, film: bytes) -> None:
+    small = planted.picture("JPEG", 2)
+    whole = planted.with_preview(6, small)
+    broken = whole[: whole.rindex(b"\xff\xda")]  # nothing of it decodes, the small picture is there
+    files = {
+        "plain.jpg": planted.picture("JPEG", 1),
+        "small.jpg": whole,
+        "broken.jpg": broken,
+        "motion.jpg": xmp(planted.picture("JPEG", 3), b"MotionPhoto") + film,
+    }
+    root, path = tmp_path / "phone", tmp_path / "c.amparo"
+    root.mkdir()
+    for name, data in files.items():
+        (root / name).write_bytes(data)
+    main(["new", str(path)])
+    main(["add", str(path), str(root), "--exhibit", "E"])
+    main(["run", str(path)])
+    with Case.open(path) as case:
+        held = {f.path: f for f in case.store.each(File)}
+        opened = {n for n in files if case.store.is_done("recover/preview", held[n].id)}
+        assert opened == {"small.jpg", "broken.jpg", "motion.jpg"}
+        inside = {p.partition("/")[0] for p in held if "#" in p}
+        assert inside == {"small.jpg#preview", "broken.jpg#preview", "motion.jpg#motion"}
+        assert Plan(case).finished()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,16 +14,18 @@ from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, Decoded, de
 from amparo.fingerprint.kinds import kind_of
 from amparo.fingerprint.pdq import LEAST, dihedral, shrunk
 from amparo.fingerprint.pixels import rgb, upright
+from amparo.kit.embedded import embedded
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Thumb, Warn, fingerprint
 from amparo.kit.source import Source
+from amparo.kit.spans import Spans
 from amparo.model import Fingerprint, Media, Record
 
 THUMB = 256
 
 
-@fingerprint("image", version=3, mimes=("image/*",))
+@fingerprint("image", version=4, mimes=("image/*",))
 def image(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     """What a picture shows and says: its visual hash, camera, time and place, and a thumbnail.
 
@@ -45,7 +48,8 @@ def image(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     else:
         stated = written.orientation if decoded.orientation is None else decoded.orientation
         camera = written.exif is not None and bool(written.exif.model)
-        yield from _describe(decoded, stated, camera, found)
+        whole = Spans(io.BytesIO(data), [(0, len(data))])
+        yield from _describe(decoded, stated, camera, embedded(whole) != (None, None), found)
 
 
 def _try(data: bytes, mime: str) -> tuple[Decoded | None, str]:
@@ -61,7 +65,7 @@ def _try(data: bytes, mime: str) -> tuple[Decoded | None, str]:
 
 
 def _describe(
-    decoded: Decoded, orientation: int, camera: bool, found: Found
+    decoded: Decoded, orientation: int, camera: bool, embeds: bool, found: Found
 ) -> Iterator[Record | Thumb | Warn]:
     width, height = decoded.size if orientation < 5 else decoded.size[::-1]
     yield Media(
@@ -73,6 +77,7 @@ def _describe(
         orientation=orientation,
         damaged=decoded.damaged,
         quantization=decoded.quantization,
+        embeds=embeds,
     )
     # Exchanged lists hash the pixels as stored, whatever the orientation says.
     pixels = np.asarray(rgb(shrunk(decoded.image)))

@@ -81,6 +81,8 @@ class Spec:
     """Exhibit forms an opener lists."""
     once: bool = False
     """One occurrence of each content is enough; otherwise every file with it is read."""
+    embeds: bool = False
+    """Only for pictures whose file holds another, or that could not be looked at."""
     beside: bool = False
     """Whether its first argument is the parsers that fit the same file."""
     model: Id = ""
@@ -160,15 +162,16 @@ def carver(
     forms: tuple[str, ...] = (),
     seconds: float = 60.0,
     once: bool = False,
+    embeds: bool = False,
 ) -> Callable[[_F], _F]:
     """Brings up files inside files (``mimes``) or in what no file has of an exhibit (``forms``).
 
-    ``once``: from one occurrence of each content, not from every copy of it. Yields File and Content records, whose locators :mod:`amparo.recover.readers` can read.
+    ``once``: from one occurrence of each content, not from every copy of it. ``embeds``: not from pictures that,
+    when they were looked at, held no other file. Yields File and Content records, whose locators :mod:`amparo.recover.readers` can read.
     """
     makes = (File, Content)
-    return _decorate(
-        "recover", name, version, mimes=mimes, forms=forms, makes=makes, seconds=seconds, once=once
-    )
+    more = {"forms": forms, "makes": makes, "seconds": seconds, "once": once, "embeds": embeds}
+    return _decorate("recover", name, version, mimes=mimes, **more)
 
 
 def recovery(

@@ -298,6 +298,8 @@ class Media(Record):
     """"" or why only a part could be decoded."""
     quantization: str = ""
     """First 16 hex digits of SHA-256 over the JPEG quantisation tables: same camera model or app."""
+    embeds: bool = False
+    """Whether a picture's file holds another small picture or a film."""
 
 
 @kind("exif", "content")

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Warn
+from amparo.kit.spans import Range, Readable, Spans
 from amparo.model import Content, File, Record, content_id, path_text
 from amparo.recover.files import Carved
-from amparo.recover.spans import Range, Readable, Spans
 
 Told = Record | Warn
 MADE = "#"

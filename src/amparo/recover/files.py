@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from amparo.kit.spans import Claims, Places, Range, Readable, Spans
 from amparo.recover import join
 from amparo.recover.formats import documents, entropy, jpeg, movie, pictures, sounds
 from amparo.recover.formats.extent import Extent, NotOne
 from amparo.recover.pieces import SHARE, Effort, Joined
-from amparo.recover.spans import Claims, Places, Range, Readable, Spans
 
 Measure = Callable[[Spans, int], Extent]
 MEASURES: dict[str, Measure] = {

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from amparo.kit.plugin import Warn
 from amparo.kit.source import Source
+from amparo.kit.spans import Range
 from amparo.recover.entries import content_of
 from amparo.recover.files import MEASURES, Carved, Tally, carve
 from amparo.recover.live_values import LiveValues, rest
 from amparo.recover.pages import MAGIC
-from amparo.recover.spans import Range
 
 LARGEST = 1 << 30
 """Bytes of a database, and of its log, whose rows are looked at."""

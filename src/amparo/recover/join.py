@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from amparo.kit.spans import Spans
 from amparo.recover.join_film import film
 from amparo.recover.join_jpeg import jpeg
 from amparo.recover.join_png import png
 from amparo.recover.pieces import Effort, Joined
-from amparo.recover.spans import Spans
 
 JOINERS: dict[str, Callable[[Spans, int, int, Effort], Joined | None]] = {
     "jpg": jpeg,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
+from amparo.kit.spans import Range, Spans
 from amparo.recover.formats import movie
 from amparo.recover.formats.extent import Extent
 from amparo.recover.pieces import Effort, Joined, places, result, spliced
-from amparo.recover.spans import Range, Spans
 
 
 def film(view: Spans, start: int, cluster: int, effort: Effort) -> Joined | None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from amparo.kit.spans import Spans
 from amparo.recover.formats import entropy
 from amparo.recover.formats import jpeg as formats_jpeg
 from amparo.recover.formats.extent import NotOne
@@ -23,7 +24,6 @@ from amparo.recover.pieces import (
     result,
     spliced,
 )
-from amparo.recover.spans import Spans
 
 _PROBE = 8192
 _SMOOTH, _WILD = 2.0, 1e9

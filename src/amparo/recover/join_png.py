@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from amparo.kit.spans import Spans
 from amparo.recover.formats import pictures
 from amparo.recover.pieces import (
     BREAKS,
@@ -15,7 +16,6 @@ from amparo.recover.pieces import (
     result,
     spliced,
 )
-from amparo.recover.spans import Spans
 
 _SAMPLE = 2048
 _INFLATED = 1 << 18

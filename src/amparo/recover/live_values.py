@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amparo.kit.spans import Range
 from amparo.recover.logs import Log, page_size
 from amparo.recover.pages import (
     INDEX_INNER,
@@ -20,7 +21,6 @@ from amparo.recover.pages import (
     payload_of,
 )
 from amparo.recover.record import decode, header
-from amparo.recover.spans import Range
 
 SHORTEST = 60
 """Bytes of the shortest value that could be a picture."""

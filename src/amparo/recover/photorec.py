@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO
 from xml.etree.ElementTree import Element, ParseError, iterparse
 
+from amparo.kit.spans import Range
 from amparo.recover import fence
 from amparo.recover.files import Carved
-from amparo.recover.spans import Range
 
 FAMILIES = ("jpg", "png", "gif", "riff", "mov", "ogg", "amr", "pdf", "zip", "sqlite")
 _FILES = 1_000_000

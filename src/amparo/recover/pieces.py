@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from amparo.kit.spans import Range, Spans
 from amparo.recover.formats.extent import Extent
-from amparo.recover.spans import Range, Spans
 
 FORWARD, BACKWARD = 8192, 2048
 """Clusters after and before the break in which the second piece is looked for."""

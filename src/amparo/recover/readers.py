@@ -10,7 +10,7 @@ from typing import Any
 from amparo.kit.found import Found
 from amparo.kit.plugin import load
 from amparo.kit.source import Source
-from amparo.recover.spans import Range, Spans
+from amparo.kit.spans import Range, Spans
 
 Reader = Callable[[list[int], str], Source]
 LARGEST = 1 << 40

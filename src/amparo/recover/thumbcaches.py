@@ -21,8 +21,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from amparo.kit.spans import Range, Spans
 from amparo.recover import compound
-from amparo.recover.spans import Range, Spans
 
 _PICTURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0\0\0\0|RIFF.{4}WEBP", re.S)
 _ENDINGS = {b"\xff": "jpg", b"\x89": "png", b"B": "bmp", b"R": "webp"}

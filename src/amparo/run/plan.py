@@ -22,6 +22,7 @@ from amparo.model import (
     File,
     Id,
     KnownSet,
+    Media,
     Preview,
     Problem,
     Record,
@@ -160,7 +161,7 @@ class Plan:
         elif spec.stage == "recover" and spec.forms:
             kinds = (Exhibit, Seal)
         elif spec.stage in ("parse", "recover"):
-            kinds = (Content, File, Structure)
+            kinds = (Content, File, Structure, *((Media,) if spec.embeds else ()))
         elif spec is self.backups:
             return f"{self._store.revision((File,))} {stamp(self._case)}"
         elif spec is self.packed:
@@ -223,6 +224,12 @@ class Plan:
     def _files(self, spec: Spec) -> Iterator[Task]:
         for batch in chunks(self._candidates(spec), 500):
             contents = {c.id: c for c in batch}
+            if spec.embeds:
+                looked_at = self._store.each(Media, content=list(contents), embeds=False)
+                for media in looked_at:
+                    del contents[media.content]
+                if not contents:
+                    continue
             where = {"content": list(contents), "entry": "file"}
             first = self._first(where) if spec.once else {}
             for file in self._store.undone(File, spec.id, spec.version, where):

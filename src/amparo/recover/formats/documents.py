@@ -6,8 +6,8 @@ import re
 import struct
 import zlib
 
+from amparo.kit.spans import Spans
 from amparo.recover.formats.extent import Extent, NotOne
-from amparo.recover.spans import Spans
 
 LONGEST = 256 << 20
 _CHECKED = 64 << 20

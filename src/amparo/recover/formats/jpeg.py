@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from amparo.kit.spans import Spans
 from amparo.recover.formats import entropy
 from amparo.recover.formats.extent import Extent, NotOne
 from amparo.recover.formats.huffman import Tables
-from amparo.recover.spans import Spans
 
 LONGEST = 128 << 20
 """Bytes of one picture."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from amparo.kit.spans import Range, Spans
 from amparo.recover.formats.extent import Extent, NotOne
-from amparo.recover.spans import Range, Spans
 
 LONGEST = 16 << 30
 _INDEX = 64 << 20

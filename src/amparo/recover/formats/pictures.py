@@ -8,8 +8,8 @@ import zlib
 
 from PIL import Image
 
+from amparo.kit.spans import BLOCK, Spans
 from amparo.recover.formats.extent import Extent, NotOne
-from amparo.recover.spans import BLOCK, Spans
 
 _MOST_CHUNKS = 200_000
 _MOST_PIXELS = 50_000_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
+from amparo.kit.spans import Spans
 from amparo.recover.formats.extent import Extent, NotOne
-from amparo.recover.spans import Spans
 
 _NARROW = (13, 14, 16, 18, 20, 21, 27, 32, 6)
 _WIDE = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6)

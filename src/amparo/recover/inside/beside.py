@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from amparo.kit.found import Found
 from amparo.kit.plugin import Warn, carver
 from amparo.kit.source import Source
+from amparo.kit.spans import Spans
 from amparo.recover.entries import Entries, Told, carved
 from amparo.recover.inside.buried import IMAGES
 from amparo.recover.photorec import FOLDER, read_report
 from amparo.recover.readers import Space
-from amparo.recover.spans import Spans
 
 
 @carver("photorec", version=1, forms=IMAGES, seconds=24 * 3600)

@@ -6,17 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from amparo.kit.embedded import embedded
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Warn, carver
 from amparo.kit.source import Source
+from amparo.kit.spans import Range, Spans
 from amparo.recover.compound import in_order
 from amparo.recover.entries import EMBEDDED, Entries, How, Told, carved
 from amparo.recover.inside_database import DATABASE, search
-from amparo.recover.motion import film_behind
-from amparo.recover.previews import preview
 from amparo.recover.readers import Space
-from amparo.recover.spans import Range, Spans
 from amparo.recover.thumbcaches import MOST, Small, collection
 
 DEEPEST = 3
@@ -103,21 +102,22 @@ def free(source: Source, found: Found) -> Iterator[Told]:
     yield from map(Warn, tally.lines())
 
 
-@carver("preview", version=3, mimes=("image/jpeg", "image/heic", "image/heif"), once=True)
+@carver(
+    "preview", version=3, mimes=("image/jpeg", "image/heic", "image/heif"), once=True, embeds=True
+)
 def previews(source: Source, found: Found) -> Iterator[Told]:
     """The small picture inside a photograph, which may show what was cut off, and the film behind it."""
     if _too_deep(found):
         yield Warn(f"not looked into: found inside {DEEPEST} others already")
         return
     entries = Entries(source.stream(), found)
-    view = Spans(source.stream(), [(0, min(source.size, 1 << 20))])
-    if place := preview(view):
+    small, film = embedded(Spans(source.stream(), [(0, source.size)]))
+    if small:
         how = How("preview", EMBEDDED, "preview")
-        yield from entries.inside(f"{place[0]}.jpg", (place,), how)
-    if place := film_behind(Spans(source.stream(), [(0, source.size)])):
-        yield from entries.inside(
-            f"{place[0]}.mp4", (place,), How("motion", EMBEDDED, "motion photo")
-        )
+        yield from entries.inside(f"{small[0]}.jpg", (small,), how)
+    if film:
+        how = How("motion", EMBEDDED, "motion photo")
+        yield from entries.inside(f"{film[0]}.mp4", (film,), how)
 
 
 def cluster_of(ranges: Iterable[Range]) -> int:
