@@ -29,7 +29,7 @@ from typing import NoReturn
 from fuzz.target import MEMORY, Target, wanted
 
 COMPILED = [
-    "amparo.recover.formats.entropy",
+    "amparo.recover.formats.entropy_compiled",
     "amparo.match.near",
     "amparo.match.bands",
     "amparo.match.compiled.banding",

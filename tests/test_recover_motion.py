@@ -46,6 +46,14 @@ def test_google_samsung_and_heic(film: bytes) -> None:
     assert behind(photo + film) is None  # nobody says that it is one: the carver's business, if any
 
 
+def test_what_says_so_may_stand_behind_a_small_picture(film: bytes) -> None:
+    small = planted.with_preview(6, planted.picture("JPEG", 2))
+    ends = 4 + int.from_bytes(small[4:6])  # of the segment that holds it, with pixels of its own
+    text = b"http://ns.adobe.com/xap/1.0/\0MotionPhoto"
+    said = b"\xff\xe1" + (len(text) + 2).to_bytes(2) + text
+    assert behind(small[:ends] + said + small[ends:] + film) == film
+
+
 def test_an_index_may_stand_first_and_the_end_be_missing() -> None:
     early = planted.film(4, index_first=True)
     assert behind(xmp(planted.picture("JPEG", 1), b"MotionPhoto") + early) == early

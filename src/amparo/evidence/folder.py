@@ -159,9 +159,9 @@ def open_file(root: Path, path: str) -> int:
 def intake(root: Path, exhibit: Id, progress: Progress) -> Iterator[File | Content | Problem]:
     """Every entry below ``root`` with the hashes of its bytes, taken when two readings agreed.
 
-    Order is that of :func:`walk`; memory is bounded by one block per core and a short queue.
+    Order is that of :func:`walk`; memory is bounded by a few blocks per core and a short queue.
     """
-    workers = min(8, os.cpu_count() or 1)
+    workers = min(8, 2 * (os.cpu_count() or 1))  # the medium is waited for while others hash
     turn = Lock()
 
     def report(files: int, size: int) -> None:

@@ -10,6 +10,7 @@ were.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from amparo.kit.spans import Range, Spans
 
@@ -17,7 +18,7 @@ _MOST_SEGMENTS = 64
 _MOST_TAGS = 512
 _SAID_AT_START = (b"MotionPhoto", b"MicroVideo")
 _SAID_AT_END = (b"MotionPhoto_Data", b"SEFT")
-_LOOKED_AT = 128 << 10
+_LOOKED_AT, _TRAILER = 128 << 10, 8 << 10
 _MOST_BOXES = 10_000
 _MOST_TRIES = 50
 _NEEDED = {b"ftyp", b"moov", b"mdat"}
@@ -28,20 +29,31 @@ def embedded(whole: Spans) -> tuple[Range | None, Range | None]:
     return preview(whole), film_behind(whole)
 
 
-def preview(view: Spans) -> Range | None:
-    """Where the EXIF thumbnail of the JPEG in ``view`` lies; None where it has none."""
+def _segments(view: Spans) -> Iterator[tuple[int, int, bytes]]:
+    """Place, length and first ten bytes of the segments before the pixels (T.81, B.1.1.4)."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
         head = view.read(at, 10)
         if len(head) < 10 or head[0] != 0xFF or head[1] in (0xDA, 0xD9):
-            return None
-        length = int.from_bytes(head[2:4])
+            return
+        length = 2 + int.from_bytes(head[2:4])
+        yield at, length, head
+        at += length
+
+
+def _pixels(view: Spans) -> int:
+    """Where the segments end."""
+    return max((at + length for at, length, _ in _segments(view)), default=2)
+
+
+def preview(view: Spans) -> Range | None:
+    """Where the EXIF thumbnail of the JPEG in ``view`` lies; None where it has none."""
+    for at, length, head in _segments(view):
         if head[1] == 0xE1 and head[4:10] == b"Exif\0\0":
-            found = _in_block(view.read(at + 10, length - 8))
+            found = _in_block(view.read(at + 10, length - 10))
             if found and view.read(at + 10 + found[0], 3) == b"\xff\xd8\xff":
                 return at + 10 + found[0], found[1]
             return None
-        at += 2 + length
     return None
 
 
@@ -77,8 +89,8 @@ def film_behind(view: Spans) -> Range | None:
     if view.read(4, 4) == b"ftyp":
         inside = _motion_box(view)
         return _film(view, inside[0], sum(inside)) if inside else None
-    start = view.read(0, _LOOKED_AT)
-    end = view.read(max(0, view.size - _LOOKED_AT), _LOOKED_AT)
+    start = view.read(0, min(_LOOKED_AT, _pixels(view)))
+    end = view.read(max(0, view.size - _TRAILER), _TRAILER)
     if not any(m in start for m in _SAID_AT_START) and not any(m in end for m in _SAID_AT_END):
         return None
     at = 2

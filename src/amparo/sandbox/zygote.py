@@ -35,6 +35,7 @@ OFTEN_LATE = (
     "_strptime",
     "amparo.kit.sqlite",
     "amparo.kit.unarchive",
+    "amparo.recover.formats.entropy_compiled",
     "bz2",
     "calendar",
     "csv",
