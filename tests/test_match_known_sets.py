@@ -155,7 +155,7 @@ def image(
     return (
         f'<image><member id="{member}">Invented member</member><timestamp>{at}</timestamp><id>{number}</id>'
         f"<classification>{code}</classification><fingerprints><md5>{h('md5', text)}</md5>"
-        f"<sha1>{h('sha1', text)}</sha1><pdq>x</pdq></fingerprints></image>"
+        f"<sha1>{h('sha1', text)}</sha1><pdq>{2 * h('md5', text)}</pdq><tmk>x</tmk></fingerprints></image>"
     )
 
 
@@ -177,8 +177,11 @@ def test_pages_tombstones_and_exhausted_paging(tmp_path: Path) -> None:
         page(gone("3"), image("4", "d"), image("9", "a", member="7"), gone("5")),
     )
     made, problems = compile_set(first, tmp_path / "d", "Shared", "alert")
-    assert [p for p in problems if "'pdq'" in p]
+    assert [p for p in problems if "'tmk'" in p] and not [p for p in problems if "pdq" in p]
     there = KnownFile.open(tmp_path / "d", made.id)
+    values = [bytes.fromhex(2 * h("md5", text)) for text in "abcd"]
+    assert [a is not None for a in there.stated("pdq", values)] == [True, True, False, True]
+    assert [bytes(v) for v in there.present("pdq")] == sorted(values[:2] + values[3:])
     assert made.scheme == "Industry (A1 to B2)" and there.updated is not None
     assert held(there, "sha1", "a", "b", "c", "d") == [True, True, False, True]
     assert there.lookup("md5", [bytes.fromhex(h("md5", "b"))]) == ["B2"]

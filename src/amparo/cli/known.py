@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from amparo.cli.case import opened
@@ -83,16 +85,19 @@ def _take(case: Case, args: argparse.Namespace) -> int:
     if args.do == "update" and not old:
         raise Refused(f"no known set {args.name!r} in this case")
     try:
-        if old:
-            latest = latest_of(case.derived, old)
-            if latest is None:
-                raise Refused(f"several known sets are called {args.name!r}: name one by its id")
-            made, problems = update_set(path, case.derived, latest)
-        else:
-            terms = Terms(args.origin, args.licence, args.expires)
-            made, problems = compile_set(
-                path, case.derived, args.name or path.stem, args.use, terms
-            )
+        with _supplied(case, path, old[0].use if old else args.use) as (source, origin, left_out):
+            terms = Terms(args.origin or origin, args.licence, args.expires)
+            if old:
+                latest = latest_of(case.derived, old)
+                if latest is None:
+                    raise Refused(
+                        f"several known sets are called {args.name!r}: name one by its id"
+                    )
+                made, problems = update_set(source, case.derived, latest)
+            else:
+                name = args.name or path.stem
+                made, problems = compile_set(source, case.derived, name, args.use, terms)
+            problems += left_out
     except (ValueError, OSError) as error:
         raise Refused(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     replaced = [s for s in old if s.id != made.id]
@@ -111,6 +116,27 @@ def _take(case: Case, args: argparse.Namespace) -> int:
     ]
     answer(args.json, {"set": describe_set(made), "problems": problems}, lines)
     return PROBLEMS if problems else DONE
+
+
+@contextmanager
+def _supplied(case: Case, path: Path, use: str) -> Iterator[tuple[Path, str, list[str]]]:
+    """The list, who it is from and what it leaves out; of an earlier case, what was judged there."""
+    from amparo.match.earlier import judged_list
+
+    if not (path / "case.toml").is_file():
+        yield path, "", []
+        return
+    if path.resolve() == case.path.resolve():
+        raise Refused(f"{path} is this case itself")
+    with opened(path) as earlier:
+        text, left_out = judged_list(earlier.store, use)
+        origin = f"case {earlier.config.name}"
+    if not text:
+        raise Refused(f"nothing in {path} is judged so that it could be a list to {use}")
+    with TemporaryDirectory(dir=case.derived) as made:
+        source = Path(made, "judged.csv")
+        source.write_text(text, "utf-8")
+        yield source, origin, left_out
 
 
 def day(moment: int) -> str:

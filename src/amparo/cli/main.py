@@ -189,7 +189,7 @@ def parser() -> argparse.ArgumentParser:
         "what",
         nargs="?",
         default="",
-        help="add, update: a file, or a folder of pages; remove: a name",
+        help="add, update: a file, a folder of pages, or an earlier case; remove: a name",
     )
     p.add_argument("--name", default="", help="name of the set (add: default the file's)")
     p.add_argument("--use", choices=["alert", "ignore"], help="what a match means (add)")

@@ -129,6 +129,14 @@ def label(scheme: str, version: str, code: str) -> str:
     return f"{known.name} ({scheme} {version}: {code})"
 
 
+def scheme_title(scheme: str, version: str) -> str:
+    """Scheme, version and region as one label, also of a scheme that is not one of ours."""
+    for known in SCHEMES.values():
+        if (known.name, known.version) == (scheme, version):
+            return known.title
+    return f"{scheme} {version}".strip()
+
+
 def tone(scheme: str, version: str, code: str) -> str:
     """The colour word of a judgement; "" for none."""
     known = category(scheme, version, code) if code else None

@@ -14,7 +14,10 @@ from typing import BinaryIO, NamedTuple
 MATCHED = ("md5", "sha1", "sha256")
 """Algorithms that are compared; each digest in full."""
 
-WIDTH = {"md5": 16, "sha1": 20, "sha256": 32, "photodna": 144}
+COMPARED = (*MATCHED, "pdq")
+"""And those of which a value within :data:`amparo.match.near.RADIUS` counts."""
+
+WIDTH = {"md5": 16, "sha1": 20, "sha256": 32, "pdq": 32, "photodna": 144}
 """Bytes of a value. PhotoDNA is kept as supplied; comparing it needs a licence Amparo does not have."""
 
 BY_DIGITS = {32: "md5", 40: "sha1", 64: "sha256"}
@@ -27,6 +30,7 @@ _NAMES = {
     "md5": "md5",
     "sha1": "sha1",
     "sha256": "sha256",
+    "pdq": "pdq",
     "photodna": "photodna",
     "pdna": "photodna",
     "hash": "hash",
@@ -113,7 +117,7 @@ class Reading:
 
 
 def algorithm_of(name: str) -> str:
-    """``md5``, ``sha1``, ``sha256``, ``photodna``, ``hash`` (by its length), or "" for another name."""
+    """``md5``, ``sha1``, ``sha256``, ``pdq``, ``photodna``, ``hash`` (by its length), or "" for another name."""
     plain = re.sub("[^a-z0-9]", "", name.lower())
     if len(plain) > 4:
         plain = re.sub("^hash|hash$|hashvalue$|hex$", "", plain) or "hash"

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby, islice
 from pathlib import Path
 
+import numpy as np
+
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
 from amparo.match.categories import disagreement, use_of
-from amparo.match.entries import MATCHED, WIDTH
+from amparo.match.entries import MATCHED, WIDTH, Stated
+from amparo.match.near import FLOOR, NearIndex
 from amparo.match.sets import KnownFile
 from amparo.match.terms import expired
-from amparo.model import Content, Id, KnownDispute, KnownMatch, KnownSet
+from amparo.model import Content, Fingerprint, Id, KnownDispute, KnownMatch, KnownSet
 
 _BATCH = 1 << 18
+_PICTURES = 1 << 15
+_FORMS = 8
+"""Ways a picture can be turned and mirrored, each with a hash of its own."""
+
+Sets = list[tuple[KnownSet, KnownFile]]
 
 
 @deriver(
     "known",
     stage="match",
-    version=3,
-    reads=(Content, KnownSet),
+    version=4,
+    reads=(Content, Fingerprint, KnownSet),
     makes=(KnownMatch, KnownDispute),
 )
 def known(view: View, folder: Path) -> Iterator[KnownMatch | KnownDispute]:
     """Which contents stand in a known-hash set, by which hash and under which category; and disputes.
 
-    A set past its date of expiry is not used. Raises FileNotFoundError where the compiled arrays of a
-    set are missing: silence would read as "nothing known".
+    Where a list gives values of PDQ, a picture within 31 bits of one is the same picture in other bytes; it
+    raises the alert of a list of alerts, and is never ignored for it. A set past its date of expiry is not
+    used. Raises FileNotFoundError where the compiled arrays of a set are missing: silence would read as
+    "nothing known".
     """
     sets = []
     for record in view.each(KnownSet):
@@ -41,17 +52,21 @@ def known(view: View, folder: Path) -> Iterator[KnownMatch | KnownDispute]:
                 f"the known set {record.name!r} is not compiled here: add its list again"
             ) from None
     names = {record.id: record.name for record, _ in sets}
+    alike = _alike(view, sets)
     rows = view.columns(Content, "id", "size", *MATCHED) if sets else iter(())
     while batch := [row for row in islice(rows, _BATCH)]:
-        found = sorted(_matches(batch, sets), key=lambda m: m.content)
+        found = list(_matches(batch, sets))
+        exact = {(m.content, m.known_set) for m in found}
+        for row in batch:
+            looks = alike.pop(str(row[0]), ())
+            found += [m for m in looks if (m.content, m.known_set) not in exact]
+        found.sort(key=lambda m: m.content)
         yield from found
         for content, matches in groupby(found, key=lambda m: m.content):
             yield from _dispute(content, list(matches), names)
 
 
-def _matches(
-    batch: list[tuple[object, ...]], sets: list[tuple[KnownSet, KnownFile]]
-) -> Iterator[KnownMatch]:
+def _matches(batch: list[tuple[object, ...]], sets: Sets) -> Iterator[KnownMatch]:
     for column, algorithm in enumerate(MATCHED, 2):
         ids: list[Id] = []
         digests: list[bytes] = []
@@ -63,17 +78,58 @@ def _matches(
         for record, file in sets:
             for content, stated in zip(ids, file.stated(algorithm, digests), strict=True):
                 if stated is not None:
-                    yield KnownMatch(
-                        content=content,
-                        known_set=record.id,
-                        algorithm=algorithm,
-                        use=use_of(record.use, record.scheme, stated.code),
-                        scheme=record.scheme,
-                        code=stated.code,
-                        victim_identified=stated.victim_identified,
-                        offender_identified=stated.offender_identified,
-                        distributed=stated.distributed,
-                    )
+                    yield _match(content, record, algorithm, stated)
+
+
+def _alike(view: View, sets: Sets) -> dict[Id, list[KnownMatch]]:
+    """Pictures within the radius of a listed value of PDQ, by content: the nearest value of each set."""
+    found: dict[Id, list[KnownMatch]] = defaultdict(list)
+    listed = [(record, file, keys) for record, file in sets if len(keys := file.present("pdq"))]
+    if not listed:
+        return found
+    indexes = [
+        (*one, NearIndex.build(np.ascontiguousarray(one[2]).view("<u8").reshape(-1, 4)))
+        for one in listed
+    ]
+    rows = view.columns(Fingerprint, "content", "value", "quality", algorithm="pdq8")
+    while block := list(islice(rows, _PICTURES)):
+        clear = [(c, v) for c, v, q in block if q >= FLOOR and len(v) == _FORMS * WIDTH["pdq"]]
+        codes = np.frombuffer(bytearray(b"".join(v for _, v in clear)), "<u8").reshape(-1, 4)
+        for record, file, keys, index in indexes:
+            nearest: dict[Id, tuple[int, int]] = {}
+            hits = (column.tolist() for column in index.query(codes))
+            for query, stored, distance in zip(*hits, strict=True):
+                content, this = clear[query // _FORMS][0], (distance, stored)
+                nearest[content] = min(this, nearest.get(content, this))
+            says = file.stated("pdq", [_whole(keys[stored]) for _, stored in nearest.values()])
+            for (content, (distance, _)), stated in zip(nearest.items(), says, strict=True):
+                if stated is not None:
+                    found[content].append(_match(content, record, "pdq", stated, distance))
+    return found
+
+
+def _whole(value: bytes) -> bytes:
+    """A value with the zero bytes that numpy takes off its end."""
+    return bytes(value).ljust(WIDTH["pdq"], b"\0")
+
+
+def _match(
+    content: Id, record: KnownSet, algorithm: str, stated: Stated, distance: int = 0
+) -> KnownMatch:
+    use = use_of(record.use, record.scheme, stated.code)
+    return KnownMatch(
+        content=content,
+        known_set=record.id,
+        algorithm=algorithm,
+        distance=distance,
+        # What only looks like something is not set aside unseen.
+        use="listed" if algorithm == "pdq" and use == "ignore" else use,
+        scheme=record.scheme,
+        code=stated.code,
+        victim_identified=stated.victim_identified,
+        offender_identified=stated.offender_identified,
+        distributed=stated.distributed,
+    )
 
 
 def _dispute(

@@ -32,6 +32,9 @@ _HASH = re.compile(
     r"""[ ]*["']?([0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})["']?(?=[\s,;|]|$)[ ]*([,;|\t]?)"""
 )
 
+_NAMED = re.compile(r"[Cc]ategory \((.+)\)")
+"""A column of categories that names their scheme."""
+
 
 def read_text(stream: io.BufferedReader, reading: Reading) -> Iterator[Entry | Bulk]:
     """Every line of a list of hashes; memory stays flat.
@@ -143,9 +146,13 @@ class _Column:
         self.offender = find("offender identified", "offenderidentified")
         self.distributed = find("is distributed", "isdistributed")
         self.category = find("category")
+        named = [_NAMED.fullmatch(n.strip().strip('"')) for n in names]
+        stated = [(i, found[1]) for i, found in enumerate(named) if found]
         baseline = find("baseline")
         self.scheme = "Category (scheme not stated)" if self.category is not None else ""
-        if self.category is None and baseline is not None:
+        if self.category is None and stated:
+            self.category, self.scheme = stated[0]
+        elif self.category is None and baseline is not None:
             self.category, self.scheme = baseline, "INTERPOL Baseline"
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from amparo.match.entries import MATCHED, Entry, Gone, Reading, Stated, value_of
+from amparo.match.entries import COMPARED, Entry, Gone, Reading, Stated, value_of
 from amparo.match.names import name_of
 from amparo.match.vics import moment
 
@@ -150,7 +150,7 @@ def _entry(item: Item, where: str, reading: Reading) -> Entry | None:
     found = []
     for algorithm, text in item.values:
         algorithm = {"pdna": "photodna"}.get(algorithm, algorithm)
-        if algorithm not in (*MATCHED, "photodna"):
+        if algorithm not in (*COMPARED, "photodna"):
             reading.problem(where, f"a value Amparo does not compare: {algorithm[:20]!r}")
             continue
         try:
@@ -159,7 +159,7 @@ def _entry(item: Item, where: str, reading: Reading) -> Entry | None:
         except ValueError as error:
             reading.problem(where, str(error))
     if not found:
-        reading.useless(where, "no MD5, SHA-1, SHA-256 or PhotoDNA")
+        reading.useless(where, "no MD5, SHA-1, SHA-256, PDQ or PhotoDNA")
         return None
     return Entry(tuple(found), Stated(item.code), item.name)
 

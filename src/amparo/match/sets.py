@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from amparo.match import names
-from amparo.match.entries import MATCHED, WIDTH, Bulk, Entry, Gone, Reading, Stated, as_text
+from amparo.match.entries import COMPARED, WIDTH, Bulk, Entry, Gone, Reading, Stated, as_text
 from amparo.match.layer import (
     ABSENT,
     GONE,
@@ -117,6 +117,15 @@ class KnownFile:
         for row in np.flatnonzero((codes != ABSENT) & (codes != GONE)).tolist():
             out[order[row]] = self.layers[layers[row]].statements[codes[row]]
         return out
+
+    def present(self, algorithm: str) -> Keys:
+        """The distinct values the list holds, ascending; what an update took out is none."""
+        counted = [layer for layer in self.layers if layer.counts.get(algorithm)]
+        parts = [np.zeros(0, f"S{WIDTH[algorithm]}"), *(x.maps(algorithm)[0] for x in counted)]
+        keys = np.unique(np.concatenate(parts))
+        _, codes = newest_word(self.layers, algorithm, keys)
+        kept: Keys = keys[(codes != ABSENT) & (codes != GONE)]
+        return kept
 
     def lookup(self, algorithm: str, digests: list[bytes]) -> list[str | None]:
         """For each digest its category code ("" where the list gives none), or None: not in the list.
@@ -315,7 +324,7 @@ class _Partial:
         record |= {
             "scheme": reading.scheme,
             "entries": sum(about["entries"] for about in layers),
-            "hashes": sum(total[a] for a in MATCHED),
+            "hashes": sum(total[a] for a in COMPARED),
             "unmatched": total["photodna"],
         }
         about = {

@@ -57,6 +57,9 @@ class KnownMatch(Record):
     content: Id
     known_set: Id
     algorithm: str
+    """``md5``, ``sha1`` or ``sha256`` of the same bytes; ``pdq`` of a picture that looks the same."""
+    distance: int = 0
+    """Bits of PDQ in which they differ."""
     use: str
     """``alert``, ``ignore``, or ``listed`` where the entry's own category says neither."""
     scheme: str = ""
