@@ -98,9 +98,9 @@ def data_of(archive: Any) -> Iterator[bytes]:
             hole = bytes(min(at.value - came, PIECE))
             yield hole
             came += len(hole)
-        if size.value:
-            yield ctypes.string_at(block, size.value)
-            came += size.value
+        for begin in range(0, size.value, PIECE):
+            yield ctypes.string_at((block.value or 0) + begin, min(PIECE, size.value - begin))
+        came += size.value
 
 
 def _words(error: Any) -> str:
