@@ -193,6 +193,11 @@ def test_pictures_in_archives_are_looked_at_like_others(
     assert main(["verify", str(path)]) in (0, None)  # what was deleted is no fault
     with Case.open(path) as case:
         assert sum(1 for _ in case.store.each(Content)) == contents
+    main(["run", str(path)])  # and made again
+    assert len(list((path / "derived").glob("*.unpacked"))) == 4
+    capsys.readouterr()
+    main(["run", str(path)])
+    assert "Nothing to do" in capsys.readouterr().out
 
 
 def test_what_waits_for_libarchive_is_tried_again_when_it_is_there(

@@ -109,7 +109,9 @@ def _derived(case: Case, exhibit: Exhibit) -> str:
             continue
         content = case.store.get(Content, file.content)
         if content is None or _hash(open_read_only(path)) != content.sha256:
-            return f"the decrypted copy of {file.path} has CHANGED in the case's folder (delete it there)"
+            return (
+                f"what was made as {file.path} has CHANGED in the case's folder (delete it there)"
+            )
     return ""
 
 

@@ -22,6 +22,8 @@ from amparo.run.writer import Counts, machine_action, now_ms
 from amparo.sandbox.guard import Job
 from amparo.store import Case
 
+_MADE = (".decrypted", ".unpacked")
+
 
 class Sink:
     """Takes the bytes as they come: into a file, and through the hashes."""
@@ -51,6 +53,12 @@ class Sink:
         sha256, sha1, md5 = (one.hexdigest() for one in self._hashes)
         mime = sniff(self._head, self._size)
         return Content(sha256=sha256, sha1=sha1, md5=md5, size=self._size, mime=mime)
+
+
+def stamp(case: Case) -> str:
+    """Changes when somebody deletes what was made; it is then made again."""
+    there = sorted(path.name for path in case.derived.glob("*.*") if path.suffix in _MADE)
+    return hashlib.sha256("\n".join(there).encode()).hexdigest()[:16] if there else ""
 
 
 def lying(name: str) -> str:

@@ -35,7 +35,7 @@ def unpack_archives(
     spec = plan.packed
     if spec is None or plan.settled(spec):
         return
-    started, revision = now_ms(), plan.revision(spec)
+    started = now_ms()
     waiting = [file for file in _packed(case) if _undone(case, spec, file)]
     if waiting:
         show.begin(spec.id, len(waiting))
@@ -50,7 +50,7 @@ def unpack_archives(
         machine_action(spec, started, (), len(waiting)),
         plugin=spec.id,
         version=spec.version,
-        revision=revision if not waiting else plan.revision(spec),
+        revision=plan.revision(spec),
     )
 
 
