@@ -30,6 +30,8 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"LEF2\x0d\x0a\x81\x00", "EnCase logical evidence (Lx01), which is not read"),
     (b"encrcdsa", "an encrypted DMG: hand it in unlocked"),
     (b"ADSEGMENTEDFILE", "an AD1 image, which is not read"),
+    (b"Rar!\x1a\x07", "a RAR archive: hand in the folder it lies in, and it is opened there"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: hand in the folder it lies in, and it is opened there"),
 )
 _RAW_NAMES = (".dd", ".raw", ".img", ".000", ".001", ".aa")
 """A disk without any signature (wiped, wholly encrypted) is believed its name."""
