@@ -42,3 +42,23 @@ def rar(files: dict[str, bytes], locked: str = "") -> bytes:
             extra = number(len(record)) + record
         out += block(2, 0, body, extra, data)
     return out + block(5, 0, number(0))
+
+
+def split_rar(name: str, data: bytes, volumes: int) -> list[bytes]:
+    """One stored file as so many volumes of a RAR 5 archive."""
+    step = -(-len(data) // volumes)
+    out = []
+    for n in range(volumes):
+        piece = data[n * step : (n + 1) * step]
+        said = number(1) if not n else number(3) + number(n)
+        flags = (8 if n else 0) | (16 if n < volumes - 1 else 0)
+        crc = zlib.crc32(data if n == volumes - 1 else piece)
+        body = number(6) + number(len(data)) + number(0o100644)
+        body += struct.pack("<II", UNTIL, crc) + number(0) + number(1)
+        body += number(len(name.encode())) + name.encode()
+        main = block(1, 0, said)
+        file = block(2, flags, body, b"", piece)
+        out.append(
+            b"Rar!\x1a\x07\x01\0" + main + file + block(5, 0, number(1 if n < volumes - 1 else 0))
+        )
+    return out

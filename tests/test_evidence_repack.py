@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from pathlib import Path
@@ -11,17 +12,17 @@ from PIL import Image
 
 from amparo.cli import main
 from amparo.evidence import repack
-from amparo.evidence.repack import repacked
+from amparo.evidence.repack import repacked, volume_of
 from amparo.kit import unarchive
 from amparo.kit.found import Found
+from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Warn
 from amparo.kit.source import Source
 from amparo.model import Content, File, Media, Problem
 from amparo.run import packed
-from amparo.run.packed import first_of, later_of
 from amparo.run.plan import Plan
 from amparo.store import Case
-from rar_written import UNTIL, rar
+from rar_written import UNTIL, rar, split_rar
 
 if not unarchive.AVAILABLE:
     pytest.skip("libarchive is not installed", allow_module_level=True)
@@ -59,7 +60,7 @@ def seven(files: dict[str, bytes], folder: Path) -> bytes:
 
 def opened(data: bytes, name: str = "x.rar", *more: bytes) -> tuple[bytes, list[str]]:
     source = Source.of_bytes(data)
-    source.companions = {f"{n:04}": Source.of_bytes(part) for n, part in enumerate(more)}
+    source.companions = {f"{n}": Source.of_bytes(part) for n, part in enumerate(more)}
     out = list(repacked(source, Found("e", "f", name, "c")))
     plain = b"".join(piece for piece in out if isinstance(piece, bytes))
     return plain, [warn.reason for warn in out if isinstance(warn, Warn)]
@@ -67,7 +68,7 @@ def opened(data: bytes, name: str = "x.rar", *more: bytes) -> tuple[bytes, list[
 
 def members(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as made:
-        return {name: made.read(name) for name in made.namelist()}
+        return {name: made.read(name) for name in made.namelist() if name != "./"}
 
 
 FILES = {"a/één.png": picture(), "b.txt": b"words " * 9000, "empty": b""}
@@ -140,15 +141,61 @@ def test_hostile_archives_never_raise_but_for_bad_data(tmp_path: Path) -> None:
 
 
 def test_names_of_volumes() -> None:
-    assert first_of("d/x.part03.rar") == "d/x.part01.rar"
-    assert first_of("x.7z.002") == "x.7z.001"
-    assert first_of("x.r00") == first_of("x.s12") == first_of("x.rar") == "x.rar"
-    assert first_of("holiday.7z") == "holiday.7z" and first_of("car") == "car"
-    assert next(later_of("d/x.part01.rar")) == "d/x.part02.rar"
-    assert next(later_of("x.7z.001")) == "x.7z.002"
-    old = list(later_of("X.RAR"))
-    assert (old[0], old[99], old[100]) == ("X.R00", "X.R99", "X.S00")
-    assert list(later_of("holiday.7z")) == []
+    assert volume_of("d/X.part03.rar") == volume_of("d/x.part3.rar") == ("d/x.part.rar", 3)
+    assert volume_of("x.7z.002") == ("x.7z.", 2)
+    assert [volume_of(f"x.{end}") for end in ("rar", "r00", "r99", "s00")] == [
+        ("x.rar", 1), ("x.rar", 2), ("x.rar", 101), ("x.rar", 102),
+    ]  # fmt: skip
+    for alone in ("holiday.7z", "car", "a.part1", "x.zar"):
+        assert volume_of(alone) == (alone, 1)
+
+
+def test_volumes_go_on_and_archives_of_their_own_do_not(tmp_path: Path) -> None:
+    first, second = rar({"a.png": picture(1)}), rar({"b.png": picture(2)})
+    data, reasons = opened(first, "x.part1.rar", second)
+    assert members(data) == {"a.png": picture(1), "archive 2/b.png": picture(2)}
+    assert reasons == ["archive 2 under this name is one of its own"]
+    large = bytes(range(256)) * 700
+    parts = split_rar("a.bin", large, 14)
+    data, reasons = opened(parts[0], "x.part01.rar", *parts[1:])
+    assert members(data) == {"a.bin": large} and not reasons
+    said = repacked(Source.of_bytes(parts[1]), Found("e", "f", "x.part02.rar", "c"))
+    assert next(said) == Warn("a volume that goes before it is missing")
+    with pytest.raises(ValueError, match="no file came out"):
+        list(said)
+    whole = seven({"a.bin": large, "b": b"x" * 999}, tmp_path)
+    step = len(whole) // 13
+    parts = [whole[n : n + step] for n in range(0, len(whole), step)]
+    assert len(parts) > 12
+    assert members(opened(parts[0], "x.7z.001", *parts[1:])[0])["a.bin"] == large
+
+
+def test_damage_is_never_taken_for_whole(tmp_path: Path) -> None:
+    stored = bytearray(rar({"a.bin": bytes(range(256)) * 99, "b": b"x"}))
+    stored[stored.index(bytes(range(64))) + 7] ^= 1
+    data, reasons = opened(bytes(stored))
+    assert reasons == ["a.bin: not whole: its CRC-32 is another"] and members(data)["b"] == b"x"
+    path = tmp_path / "copy.7z"
+    with libarchive.file_writer(str(path), "7zip", options="compression=store") as archive:
+        archive.add_file_from_memory("a.bin", 25344, bytes(range(256)) * 99)
+    seven_stored = bytearray(path.read_bytes())
+    seven_stored[seven_stored.index(bytes(range(64))) + 7] ^= 1
+    _, reasons = opened(bytes(seven_stored), "x.7z")
+    assert len(reasons) == 1 and reasons[0].startswith("a.bin: not whole: ")
+
+
+def test_a_name_too_long_is_cut(tmp_path: Path) -> None:
+    data, reasons = opened(seven({"n" * 70_000: b"d", "b": b"e"}, tmp_path))
+    assert sorted(members(data).values()) == [b"d", b"e"]
+    assert len(reasons) == 1 and "its name was cut" in reasons[0]
+
+
+def test_no_name_hides_a_member() -> None:
+    names = {"META-INF/MANIFEST.MF": b"a", "ends/": b"b", "back\\": b"c"}
+    data, reasons = opened(rar(names))
+    assert sorted(members(data).values()) == [b"a", b"b", b"c"] and not reasons
+    assert not any(name.endswith("/") for name in members(data))
+    assert sniff(data[:HEAD], len(data)) == "application/zip"
 
 
 def case_of(folder: Path, *exhibits: dict[str, bytes]) -> Path:
@@ -198,6 +245,59 @@ def test_pictures_in_archives_are_looked_at_like_others(
     capsys.readouterr()
     main(["run", str(path)])
     assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_archives_of_every_depth_and_many_volumes_in_one_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = bytes(range(256)) * 700
+    files = {
+        f"v.part{n + 1}.rar": part
+        for n, part in enumerate(split_rar("in.png", picture(5) + large, 12))
+    }
+    files["layers.zst.zst"] = written(
+        "raw", {"x": written("raw", {"x": rar({"l.png": picture(6)})}, "zstd")}, "zstd"
+    )
+    files["a.rar#unpacked"] = b"a file of the evidence with this name"
+    files["a.rar"] = rar({"META-INF/MANIFEST.MF": b"x", "m.png": picture(7)})
+    path = case_of(tmp_path, files)
+    main(["run", str(path)])
+    with Case.open(path) as case:
+        found = [f.path for f in case.store.each(File) if f.path.endswith(".png")]
+        assert sorted(found) == [
+            "a.rar#unpacked#inside/m.png",
+            "layers.zst.zst#unpacked#unpacked#inside/l.png",
+            "v.part1.rar#unpacked#inside/in.png",
+        ]
+        assert len(list(case.store.each(File, path="a.rar#unpacked"))) == 2
+        assert not list(case.store.each(Problem))
+    capsys.readouterr()
+    main(["run", str(path)])
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_a_full_disk_leaves_the_archive_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = case_of(tmp_path, {"a.rar": rar({"a.png": picture()}), "b.png": picture(9)})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(packed, "make", full)
+        main(["run", str(path)])
+    with Case.open(path) as case:
+        assert [p.reason for p in case.store.each(Problem)] == [
+            "not opened: no room to write it out"
+        ]
+        assert len(list(case.store.each(Media))) == 1
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "c.txt").write_text("c")
+    main(["add", str(path), str(tmp_path / "more"), "--exhibit", "E9"])
+    main(["run", str(path)])
+    with Case.open(path) as case:
+        assert not list(case.store.each(Problem)) and len(list(case.store.each(Media))) == 2
 
 
 def test_what_waits_for_libarchive_is_tried_again_when_it_is_there(

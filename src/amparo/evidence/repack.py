@@ -9,9 +9,11 @@ libarchive may be absent, which is said.
 from __future__ import annotations
 
 import io
+import re
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from ctypes.util import find_library
 from functools import cache
@@ -37,7 +39,13 @@ FORMS = {
 MISSING = "libarchive is not installed here (Debian: apt install libarchive13)"
 _ARCHIVES = {"RAR": ("rar", "rar5"), "7z": ("7zip",)}
 _LAYERS = {"Zstandard": "zstd", "LZ4": "lz4"}
-_RAR4 = b"Rar!\x1a\x07\0"
+MARK = "#unpacked"
+"""Stands behind the path of an archive in that of what was written out of it."""
+_LONGEST_NAME = 60_000
+_SIGNED = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c")
+_PART = re.compile(r"(.*\.(?:part|7z\.))(\d{1,9})(\.rar|)", re.I | re.S)
+_OLD = re.compile(r"(.*\.[r-z])(ar|\d\d)", re.I | re.S)
+_NO_TIME = (1980, 0, 0, 0, 0, 0)
 
 
 @cache
@@ -96,26 +104,53 @@ class _Pieces(io.RawIOBase):
 def repacked(source: Source, found: Found) -> Iterator[bytes | Warn]:
     """What a RAR or 7z archive holds, as a zip, and what lies under Zstandard or LZ4, as it is.
 
-    Further volumes of the archive are companions, in their order. What is encrypted or damaged is a Warn;
-    what comes out before damage stays. Raises ValueError where nothing comes out.
+    Files whose names make them further volumes are companions ``0``, ``1``, …; one that says it is an archive
+    of its own is opened as one. What is encrypted or damaged is a Warn; what comes out before damage stays.
+    Raises ValueError where nothing comes out.
     """
     from amparo.kit import unarchive
 
-    form = FORMS.get(sniff(source.stream().read(HEAD), source.size), "")
-    if len(INSIDE.findall(found.path)) >= DEEPEST:
+    volumes = [source, *(source.companions[k] for k in sorted(source.companions, key=int))]
+    heads = [v.stream().read(HEAD) for v in volumes]
+    form = FORMS.get(sniff(heads[0], source.size), "")
+    if max(len(INSIDE.findall(found.path)), found.path.count(MARK)) >= DEEPEST:
         raise ValueError(f"not opened: found inside {DEEPEST} others already")
     if not unarchive.AVAILABLE:
         raise ValueError(f"{form}: not opened, {MISSING}")
-    volumes = [source, *(source.companions[k] for k in sorted(source.companions))]
-    whole = io.BufferedReader(Joined(volumes), 1 << 18)
-    size = sum(v.size for v in volumes)
-    budget = Budget(size, LIMITS)
+    budget = Budget(sum(v.size for v in volumes), LIMITS)
     if form in _LAYERS:
-        yield from _layer(whole, _LAYERS[form], budget, size)
+        yield from _layer(source.stream(), _LAYERS[form], budget, source.size)
     elif form in _ARCHIVES:
-        yield from _archive(whole, form, budget, size)
+        yield from _Zip(form, budget).made(_apart(found.path, volumes, heads))
     else:
         raise ValueError("no archive that libarchive is asked to open")
+
+
+def volume_of(path: str) -> tuple[str, int]:
+    """The archive that a file of this name belongs to, and which of its volumes it is, counted from 1."""
+    if (found := _PART.fullmatch(path)) and bool(found[3]) != found[1].endswith("."):
+        return f"{found[1]}{found[3]}".casefold(), int(found[2])
+    if (found := _OLD.fullmatch(path)) and found[2].isdigit():
+        letter = ord(found[1][-1].lower()) - ord("r")
+        return f"{found[1][:-1]}rar".casefold(), 100 * letter + int(found[2]) + 2
+    return path.casefold(), 1
+
+
+def _apart(path: str, volumes: list[Source], heads: list[bytes]) -> list[tuple[list[Source], bool]]:
+    """Files that make up one archive each, in order, and whether a volume before the first is missing."""
+    out: list[tuple[list[Source], bool]] = []
+    before = rar.Volume(False)
+    for volume, head in zip(volumes, heads, strict=True):
+        about = rar.volume(head)
+        if out and not head.startswith(_SIGNED):
+            out[-1][0].append(volume)  # of a 7z: its volumes go on with anything
+        elif out and before.one_of_several and about.one_of_several and not about.first:
+            out[-1][0].append(volume)
+        else:
+            missing = about.later or (not out and about.one_of_several and volume_of(path)[1] > 1)
+            out.append(([volume], missing))
+        before = about
+    return out
 
 
 def _layer(stream: BinaryIO, name: str, budget: Budget, size: int) -> Iterator[bytes | Warn]:
@@ -134,62 +169,104 @@ def _layer(stream: BinaryIO, name: str, budget: Budget, size: int) -> Iterator[b
             yield Warn(f"breaks off after {came} bytes: {error}")
 
 
-def _archive(stream: BinaryIO, form: str, budget: Budget, size: int) -> Iterator[bytes | Warn]:
-    from amparo.kit import unarchive
+class _Zip:
+    """Archives written out as one zip without compression."""
 
-    head = stream.read(len(rar.SIGNATURE))
-    local = head.startswith(_RAR4)
-    locked = rar.encrypted_members(stream, size) if head == rar.SIGNATURE else set()
-    stream.seek(0)
-    out = _Pieces()
-    kept = 0
-    with unarchive.opened(stream, *_ARCHIVES[form]) as archive:
-        with zipfile.ZipFile(out, "w") as made:
+    def __init__(self, form: str, budget: Budget) -> None:
+        self._form = form
+        self._budget = budget
+        self._out = _Pieces()
+        self._kept = 0
+
+    def made(self, archives: list[tuple[list[Source], bool]]) -> Iterator[bytes | Warn]:
+        """The bytes of the zip in blocks, and what was wrong. Raises ValueError where it would be empty."""
+        with zipfile.ZipFile(self._out, "w") as into:
+            # By its first entry a zip is taken for a program or a document, which this is not.
+            into.writestr(zipfile.ZipInfo("./", _NO_TIME), b"")
+            for number, (volumes, later) in enumerate(archives):
+                if later:
+                    yield Warn("a volume that goes before it is missing")
+                if number:
+                    yield Warn(f"archive {number + 1} under this name is one of its own")
+                before = f"archive {number + 1}/" if number else ""
+                yield from self._archive(into, volumes, before)
+        if not self._kept:
+            raise ValueError(f"{self._form}: no file came out of it")
+        yield from _blocks(self._out.taken())
+
+    def _archive(
+        self, into: zipfile.ZipFile, volumes: list[Source], before: str
+    ) -> Iterator[bytes | Warn]:
+        from amparo.kit import unarchive
+
+        size = sum(v.size for v in volumes)
+        stream = io.BufferedReader(Joined(volumes), 1 << 18)
+        local = stream.read(len(rar.SIGNATURE_4)) == rar.SIGNATURE_4
+        stated = rar.members(stream, size)
+        stream.seek(0)
+        with unarchive.opened(stream, *_ARCHIVES[self._form]) as archive:
             for number in count():
                 try:
                     entry = unarchive.next_entry(archive)
                 except ValueError as error:
-                    yield Warn(f"{form}: {error}")
-                    break
+                    yield Warn(f"{self._form}: {error}")
+                    return
                 if entry is None:
-                    break
-                if kept == MOST:
+                    return
+                if self._kept == MOST:
                     yield Warn(f"more than {MOST} files in it: the others are left out")
-                    break
+                    return
                 if not entry.isreg or entry.islnk:
                     continue
-                name = _name(entry)
-                if number in locked or unarchive.encrypted(entry):
+                name = before + _name(entry)
+                says = stated[number] if number < len(stated) else rar.Member(False, None)
+                if says.encrypted or unarchive.encrypted(entry):
                     yield Warn(f"{name}: encrypted, and not opened")
                     continue
                 try:
-                    first = next(pieces := budget.watch(unarchive.data_of(archive), size), b"")
+                    pieces = self._budget.watch(_checked(unarchive.data_of(archive), says), size)
+                    first = next(pieces, b"")
                 except TooLarge as error:
                     yield Warn(f"{name}: refused as a bomb: {error}")
-                    break
+                    return
                 except ValueError as error:
                     yield Warn(f"{name}: {error}")
                     continue
-                kept += 1
-                trouble = ""
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # two members of one name are two members
-                    with made.open(_header(entry, name, local), "w", force_zip64=True) as into:
-                        into.write(first)
-                        try:
-                            for piece in pieces:
-                                into.write(piece)
-                                if out.size >= BLOCK:
-                                    yield out.taken()
-                        except ValueError as error:
-                            trouble = str(error)
-                if trouble:
-                    yield Warn(f"{name}: not whole: {trouble}")
-                if out.size >= BLOCK:
-                    yield out.taken()
-        if not kept:
-            raise ValueError(f"{form}: no file came out of it")
-        yield from _blocks(out.taken())
+                if len(name.encode()) > _LONGEST_NAME:
+                    name = name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
+                    yield Warn(f"{name[:80]}…: its name was cut to {_LONGEST_NAME} bytes")
+                self._kept += 1
+                yield from self._member(into, _header(entry, name, local), first, pieces)
+
+    def _member(
+        self, into: zipfile.ZipFile, header: zipfile.ZipInfo, first: bytes, rest: Iterator[bytes]
+    ) -> Iterator[bytes | Warn]:
+        trouble = ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # two members of one name are two members
+            with into.open(header, "w", force_zip64=True) as member:
+                member.write(first)
+                try:
+                    for piece in rest:
+                        member.write(piece)
+                        if self._out.size >= BLOCK:
+                            yield self._out.taken()
+                except ValueError as error:
+                    trouble = str(error)
+        if trouble:
+            yield Warn(f"{header.filename}: not whole: {trouble}")
+        if self._out.size >= BLOCK:
+            yield self._out.taken()
+
+
+def _checked(pieces: Iterator[bytes], says: rar.Member) -> Iterator[bytes]:
+    """The same; ValueError at the end where the archive states another CRC-32."""
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+        yield piece
+    if says.crc not in (None, crc):
+        raise ValueError("its CRC-32 is another")
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
@@ -201,12 +278,13 @@ def _name(entry: Any) -> str:
     name = entry.pathname
     if isinstance(name, bytes):  # neither in the code its form promises nor in ours
         name = name.decode("utf-8", "replace")
-    return (name or "unnamed").replace("\\", "/").replace("\0", "\ufffd")
+    text = (name or "").replace("\\", "/").replace("\0", "\ufffd").encode("utf-8", "replace")
+    return text.decode().rstrip("/") or "unnamed"  # with a stroke at its end it would be a folder
 
 
 def _header(entry: Any, name: str, local: bool) -> zipfile.ZipInfo:
     """What the zip says of a member; a time without a zone stays one."""
-    out = zipfile.ZipInfo(name.encode("utf-8", "replace").decode(), (1980, 0, 0, 0, 0, 0))
+    out = zipfile.ZipInfo(name, _NO_TIME)
     seconds = entry.mtime
     if seconds is None:
         return out

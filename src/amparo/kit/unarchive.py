@@ -89,10 +89,10 @@ def data_of(archive: Any) -> Iterator[bytes]:
     came = 0
     while True:
         try:
-            ended = _read_block(archive, block, size, at) == ffi.ARCHIVE_EOF
+            status = _read_block(archive, block, size, at)
         except libarchive.ArchiveError as error:
             raise ValueError(_words(error)) from error
-        if ended:
+        if status == ffi.ARCHIVE_EOF:
             return
         while came < at.value:
             hole = bytes(min(at.value - came, PIECE))
@@ -101,6 +101,8 @@ def data_of(archive: Any) -> Iterator[bytes]:
         for begin in range(0, size.value, PIECE):
             yield ctypes.string_at((block.value or 0) + begin, min(PIECE, size.value - begin))
         came += size.value
+        if status < 0:  # a warning, such as of a CRC
+            raise ValueError(_words(ffi.archive_error(archive, status)))
 
 
 def _words(error: Any) -> str:

@@ -10,7 +10,7 @@ import re
 
 from amparo.kit.plugin import Spec
 from amparo.model import File
-from amparo.run.derived import make
+from amparo.run.derived import make, result_of, still_there
 from amparo.run.exhibits import Exhibits, secret_reach, with_secrets
 from amparo.run.guards import LazyGuard
 from amparo.run.plan import Plan
@@ -22,6 +22,7 @@ from amparo.store import Case
 NAME = re.compile(r"\.crypt1[245]\Z")
 KEY_FILES = ("key", "encrypted_backup.key")
 _LONGEST_KEY = 4096
+MARK = "#decrypted"
 
 
 def open_backups(case: Case, plan: Plan, guard: LazyGuard, counts: Counts, show: Progress) -> None:
@@ -39,7 +40,7 @@ def open_backups(case: Case, plan: Plan, guard: LazyGuard, counts: Counts, show:
         for file in waiting:
             own = [exhibits.reach(key) for key in _nearest(keys, file)]
             whole = with_secrets(exhibits.reach(file), (given + own)[:MOST])
-            make(case, spec, file, whole, "decrypted", _name(file), guard, counts)
+            make(case, spec, file, whole, MARK, guard, counts)
             show.step(1, file.size)
         show.end()
     case.store.replace(
@@ -69,13 +70,9 @@ def _undone(case: Case, spec: Spec, file: File) -> bool:
     done = case.store.is_done(spec.id, file.id)
     if done is None or done[0] < spec.version:
         return True
-    return not (case.derived / _name(file)).exists()
+    return not any(still_there(case, made) for made in result_of(case, file, MARK))
 
 
 def _nearest(keys: list[File], file: File) -> list[File]:
     """Keys of the same exhibit first: another device's may still be its owner's."""
     return sorted(keys, key=lambda key: (key.exhibit != file.exhibit, key.path))
-
-
-def _name(file: File) -> str:
-    return f"{file.id}.decrypted"

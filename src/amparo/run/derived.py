@@ -15,7 +15,7 @@ from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Spec
 from amparo.model import Content, File, Problem, Record
-from amparo.run.exhibits import Reach
+from amparo.run.exhibits import Reach, derived_of
 from amparo.run.guards import LazyGuard
 from amparo.run.parts import begun
 from amparo.run.writer import Counts, machine_action, now_ms
@@ -23,6 +23,8 @@ from amparo.sandbox.guard import Job
 from amparo.store import Case
 
 _MADE = (".decrypted", ".unpacked")
+_FIRST = 1 << 20
+"""Ordinals of what was made begin here; those of the evidence count entries of one name."""
 
 
 class Sink:
@@ -61,23 +63,39 @@ def stamp(case: Case) -> str:
     return hashlib.sha256("\n".join(there).encode()).hexdigest()[:16] if there else ""
 
 
-def lying(name: str) -> str:
-    """The locator of what lies in the derived folder under this name."""
-    return json.dumps({"derived": name})
+def beside(file: File, content: Content, mark: str) -> File:
+    """The record of what was made of ``file``: ``PATH#unpacked``, kept under the id of what it is.
 
-
-def beside(file: File, content: Content, mark: str, name: str) -> File:
-    """The record of what was made of ``file`` and lies in the derived folder under ``name``."""
+    Its ordinal comes from its bytes: another result is another File, and no file of the evidence that has this
+    path stands in its way.
+    """
     return File(
         exhibit=file.exhibit,
-        path=f"{file.path}#{mark}",
-        ordinal=file.ordinal,
+        path=f"{file.path}{mark}",
+        ordinal=_FIRST + int(content.sha256[:7], 16),
         state=file.state,
         size=content.size,
         modified=file.modified,
         content=content.id,
-        locator=lying(name),
+        locator=json.dumps({"derived": _name(content, mark)}),
     )
+
+
+def _name(content: Content, mark: str) -> str:
+    return f"{content.id}.{mark[1:]}"
+
+
+def result_of(case: Case, file: File, mark: str) -> list[File]:
+    """What was made of ``file``: one, but for a result that has changed."""
+    path = f"{file.path}{mark}"
+    there = case.store.each(File, exhibit=file.exhibit, path=path)
+    return [one for one in there if derived_of(case, one) is not None]
+
+
+def still_there(case: Case, made: File) -> bool:
+    """Whether the bytes of what was made lie in the derived folder."""
+    path = derived_of(case, made)
+    return path is not None and path.exists()
 
 
 def make(
@@ -86,7 +104,6 @@ def make(
     file: File,
     whole: Reach,
     mark: str,
-    name: str,
     guard: LazyGuard,
     counts: Counts,
     failed: int = 0,
@@ -96,8 +113,7 @@ def make(
     Without success it counts as done at version ``failed``: with 0 it stays begun, and is tried again when
     the plugin's revision changes.
     """
-    target = case.derived / name
-    part = target.with_suffix(".part")
+    part = case.derived / f"{file.id}.part"
     started = now_ms()
     with begun(part) as out:
         sink = Sink(out)
@@ -122,7 +138,7 @@ def make(
     if outcome.error:
         part.unlink()
     else:
-        part.replace(target)
+        part.replace(case.derived / _name(content, mark))
     reasons = outcome.warnings + ([outcome.error] if outcome.error else [])
 
     def records() -> Iterator[Record]:
@@ -138,7 +154,7 @@ def make(
             )
         if not outcome.error:
             yield content
-            yield beside(file, content, mark, name)
+            yield beside(file, content, mark)
 
     action = machine_action(
         spec, started, (file.id,), 0 if outcome.error else 2, outcome.isolation, outcome.error

@@ -82,8 +82,8 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
         again = True
         while again:
             open_backups(case, plan, guard, counts, progress)
-            unpack_archives(case, plan, guard, counts, progress)
             again = any([_read(case, plan, spec, guard, counts, progress) for spec in reading])
+            again = unpack_archives(case, plan, guard, counts, progress) or again
             again = again or search_beside(case, plan, guard, counts, progress)
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
     if plan.whole and plan.finished():

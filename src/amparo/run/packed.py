@@ -1,20 +1,22 @@
 """RAR and 7z archives among the exhibits' files, and files under Zstandard or LZ4: written out once.
 
 Each becomes a further File, ``PATH#unpacked`` (:mod:`amparo.run.derived`): a zip of what the archive holds, opened
-like any other archive. The same archive on several exhibits is unpacked once. Further volumes are found by the
-names their tools give them.
+like any other archive. The same archive on several exhibits is unpacked once. What may be its further volumes is
+found by the names their tools give them; whether they are, their own bytes say, in the cell.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from itertools import count, islice, takewhile
+from itertools import count
 
-from amparo.evidence.repack import FORMS, installed
+from amparo.evidence.repack import FORMS, MARK, installed, volume_of
 from amparo.kit.plugin import Spec
-from amparo.model import Content, File, Id, make_id
-from amparo.run.derived import beside, lying, make
+from amparo.kit.room import no_room
+from amparo.model import Content, File, Problem, make_id
+from amparo.run.derived import beside, make, result_of, still_there
 from amparo.run.exhibits import Exhibits, with_secrets
 from amparo.run.guards import LazyGuard
 from amparo.run.plan import Plan
@@ -22,27 +24,34 @@ from amparo.run.progress import Progress
 from amparo.run.writer import Counts, machine_action, now_ms
 from amparo.store import Case
 
-MARK = "unpacked"
 _MOST_VOLUMES = 1000
-_NUMBERED = re.compile(r"(.*(?:\.part|\.7z\.))(\d+)(\.rar)?\Z", re.IGNORECASE | re.DOTALL)
-_OLD = re.compile(r"(.*\.)([r-z])(ar|\d\d)\Z", re.IGNORECASE | re.DOTALL)
+_CUT = re.compile(r"(.*\.7z\.)(\d{3,})", re.IGNORECASE | re.DOTALL)
+_BEFORE = "recover/archive"
+"""What earlier said of such a file that it is not opened."""
+
+Volumes = list[File]
 
 
 def unpack_archives(
     case: Case, plan: Plan, guard: LazyGuard, counts: Counts, show: Progress
-) -> None:
-    """Write out every archive that is new, or that libarchive was missing for."""
+) -> bool:
+    """Write out every archive that is new, or that libarchive was missing for; True when there was one."""
     spec = plan.packed
     if spec is None or plan.settled(spec):
-        return
+        return False
     started = now_ms()
-    waiting = [file for file in _packed(case) if _undone(case, spec, file)]
+    archives = list(_archives(case))
+    waiting = [volumes for volumes in archives if _undone(case, spec, volumes[0])]
     if waiting:
         show.begin(spec.id, len(waiting))
+        same: dict[tuple[str, ...], list[Volumes]] = defaultdict(list)
+        for volumes in archives:
+            same[_contents(volumes)].append(volumes)
         exhibits = Exhibits(case)
-        for file in waiting:
-            _unpack(case, spec, exhibits, file, guard, counts)
-            show.step(1, file.size)
+        for volumes in waiting:
+            others = [other[0] for other in same[_contents(volumes)] if other is not volumes]
+            _unpack(case, spec, exhibits, volumes, others, guard, counts)
+            show.step(1, sum(volume.size for volume in volumes))
         show.end()
     case.store.replace(
         (),
@@ -52,86 +61,107 @@ def unpack_archives(
         version=spec.version,
         revision=plan.revision(spec),
     )
+    return bool(waiting)
 
 
-def _packed(case: Case) -> list[File]:
-    """Archives of these forms but for the later volumes of others."""
-    held = [c.id for c in case.store.each(Content, mime=list(FORMS))]
-    files = case.store.each(File, content=held, entry="file") if held else iter(())
-    return [f for f in files if (first := first_of(f.path)) == f.path or not _at(case, f, first)]
+def _archives(case: Case) -> Iterator[Volumes]:
+    """Archives of these forms, each with what may be its further volumes, in order."""
+    held = {c.id: c.mime for c in case.store.each(Content, mime=list(FORMS))}
+    files = case.store.each(File, content=list(held), entry="file") if held else iter(())
+    named: dict[tuple[str, ...], list[tuple[int, str, File]]] = defaultdict(list)
+    for file in files:
+        name, number = volume_of(file.path)
+        of_one = (file.exhibit, str(file.ordinal), file.state, held[file.content], name)
+        named[of_one].append((number, file.path, file))
+    for files_of_one in named.values():
+        volumes: Volumes = []
+        last = 0
+        for number, _, file in sorted(files_of_one, key=lambda row: row[:2]):
+            if volumes and (number != last + 1 or len(volumes) == _MOST_VOLUMES):
+                yield _with_the_rest(case, volumes)
+                volumes = []
+            volumes.append(file)
+            last = number
+        yield _with_the_rest(case, volumes)
 
 
-def first_of(path: str) -> str:
-    """The name of the first volume of the archive that a file by this name belongs to."""
-    if found := _NUMBERED.match(path):
-        head, number, tail = found.groups(default="")
-        return f"{head}{1:0{len(number)}d}{tail}"
-    if (found := _OLD.match(path)) and found[3].lower() != "ar":
-        return f"{found[1]}{'RAR' if found[2].isupper() else 'rar'}"
-    return path
+def _with_the_rest(case: Case, volumes: Volumes) -> Volumes:
+    """With the further pieces of a 7z, which begin with anything."""
+    last = volumes[-1]
+    found = _CUT.fullmatch(last.path)
+    if found is None:
+        return volumes
+    further = list(volumes)
+    for number in count(int(found[2]) + 1):
+        path = f"{found[1]}{number:0{len(found[2])}d}"
+        id = make_id("file", last.exhibit, path, last.ordinal, last.state)
+        file = case.store.get(File, id)
+        if file is None or not file.content or len(further) == _MOST_VOLUMES:
+            return further
+        further.append(file)
+    return further
 
 
-def later_of(path: str) -> Iterator[str]:
-    """The names of the second, third, … volume of an archive whose first has this name."""
-    if found := _NUMBERED.match(path):
-        head, number, tail = found.groups(default="")
-        yield from (f"{head}{n:0{len(number)}d}{tail}" for n in count(2))
-    elif found := _OLD.match(path):
-        for n in range(900):  # .r00 to .r99, then .s00
-            letter = chr(ord("r") + n // 100)
-            yield f"{found[1]}{letter.upper() if found[2].isupper() else letter}{n % 100:02d}"
-
-
-def _at(case: Case, file: File, path: str) -> File | None:
-    """The file of this name on the same exhibit."""
-    other = case.store.get(File, make_id("file", file.exhibit, path, file.ordinal, file.state))
-    return other if other is not None and other.content else None
+def _contents(volumes: Volumes) -> tuple[str, ...]:
+    return tuple(volume.content for volume in volumes)
 
 
 def _undone(case: Case, spec: Spec, file: File) -> bool:
     done = case.store.is_done(spec.id, file.id)
     if done is None or done[0] < spec.version:
         return True
-    made = _at(case, file, f"{file.path}#{MARK}")
-    return made is not None and not (case.derived / _name(case, file)).exists()
-
-
-def _volumes(case: Case, file: File) -> list[File]:
-    """All volumes of the archive, in order."""
-    further = (_at(case, file, path) for path in later_of(file.path))
-    there = takewhile(lambda f: f is not None, islice(further, _MOST_VOLUMES))
-    return [file, *(f for f in there if f is not None)]
-
-
-def _name(case: Case, file: File) -> str:
-    contents: list[Id] = [volume.content for volume in _volumes(case, file)]
-    return f"{make_id('packed', *contents)}.{MARK}"
+    made = result_of(case, file, MARK)
+    return bool(made) and not any(still_there(case, one) for one in made)
 
 
 def _unpack(
-    case: Case, spec: Spec, exhibits: Exhibits, file: File, guard: LazyGuard, counts: Counts
+    case: Case,
+    spec: Spec,
+    exhibits: Exhibits,
+    volumes: Volumes,
+    others: Volumes,
+    guard: LazyGuard,
+    counts: Counts,
 ) -> None:
-    name = _name(case, file)
-    if (content := _elsewhere(case, file, name)) is not None:
-        started = now_ms()
+    file = volumes[0]
+    if case.store.is_done(_BEFORE, file.id) is not None:
+        case.store.retract(_BEFORE, file.id)
+    started, done = now_ms(), [(file.id, spec.id, spec.version)]
+    if (content := _elsewhere(case, spec, others)) is not None:
         action = machine_action(spec, started, (file.id,), 1)
-        done = [(file.id, spec.id, spec.version)]
-        case.store.finish(action, [beside(file, content, MARK, name)], done=done, maker=spec.id)
+        case.store.finish(action, [beside(file, content, MARK)], done=done, maker=spec.id)
         counts.files += 1
         return
-    volumes = [exhibits.reach(volume) for volume in _volumes(case, file)]
-    whole = with_secrets(volumes[0], volumes[1:])
+    reaches = [exhibits.reach(volume) for volume in volumes]
+    whole = with_secrets(reaches[0], reaches[1:])
     # What did not open will not later, unless what opens it is missing.
     failed = spec.version if installed() else 0
-    make(case, spec, file, whole, MARK, name, guard, counts, failed=failed)
+    try:
+        make(case, spec, file, whole, MARK, guard, counts, failed=failed)
+    except OSError as error:
+        if not no_room(error):
+            raise
+        reason = "not opened: no room to write it out"
+        problem = Problem(
+            stage=spec.stage,
+            plugin=spec.id,
+            subject=file.id,
+            exhibit=file.exhibit,
+            path=file.path,
+            reason=reason,
+        )
+        action = machine_action(spec, started, (file.id,), error=reason)
+        case.store.finish(action, [problem], done=[(file.id, spec.id, 0)], maker=spec.id)
+        counts.problems += 1
 
 
-def _elsewhere(case: Case, file: File, name: str) -> Content | None:
+def _elsewhere(case: Case, spec: Spec, others: Volumes) -> Content | None:
     """What came out of the same archive on another exhibit or in another place."""
-    if not (case.derived / name).exists():
-        return None
-    for other in case.store.each(File, content=file.content, entry="file"):
-        made = _at(case, other, f"{other.path}#{MARK}")
-        if made is not None and made.locator == lying(name):
-            return case.store.get(Content, made.content)
+    for other in others:
+        done = case.store.is_done(spec.id, other.id)
+        if done is None or done[0] != spec.version:
+            continue
+        for made in result_of(case, other, MARK):
+            if still_there(case, made):
+                return case.store.get(Content, made.content)
     return None

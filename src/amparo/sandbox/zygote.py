@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import gc
 import importlib
+import locale
 import os
 import pkgutil
 import select
@@ -64,6 +65,10 @@ OFTEN_LATE = (
 def main(control: int, host: int, modules: list[str]) -> None:
     """Import, then fork cells on request until the host is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(locale.Error):
+        locale.setlocale(
+            locale.LC_CTYPE, "C.UTF-8"
+        )  # what a name comes to depends on nobody's settings
     channel = socket.socket(fileno=control)
     watch = os.pidfd_open(host)
     if os.getppid() != host:
