@@ -1,6 +1,8 @@
 """Imports go down only: no room knows a room beside it, and stages never know the store."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 SRC = Path(__file__).parent.parent / "src" / "amparo"
@@ -49,3 +51,24 @@ def test_model_is_standard_library_only() -> None:
         for module in imported(path):
             top = module.split(".")[0]
             assert top == "amparo" or top in sys.stdlib_module_names, f"{path.name}: {module}"
+
+
+def test_every_module_can_be_the_first() -> None:
+    """No circle of imports that only another order would close."""
+    modules = [
+        ".".join(("amparo", *path.relative_to(SRC).with_suffix("").parts)).removesuffix(".__init__")
+        for room in ("cli", "run", "sandbox", "store")
+        for path in sorted((SRC / room).rglob("*.py"))
+    ]
+    program = (
+        "import os, sys; import numpy, sqlalchemy, av, PIL.Image, msgpack, importlib\n"
+        "for name in sys.argv[1:]:\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        try: importlib.import_module(name)\n"
+        "        except BaseException as error: print(f'{name}: {error!r}', flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *modules], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr

@@ -22,7 +22,6 @@ from amparo.run.writer import Counts, machine_action, now_ms
 from amparo.sandbox.guard import Job
 from amparo.store import Case
 
-_MADE = (".decrypted", ".unpacked")
 _FIRST = 1 << 20
 """Ordinals of what was made begin here; those of the evidence count entries of one name."""
 
@@ -55,12 +54,6 @@ class Sink:
         sha256, sha1, md5 = (one.hexdigest() for one in self._hashes)
         mime = sniff(self._head, self._size)
         return Content(sha256=sha256, sha1=sha1, md5=md5, size=self._size, mime=mime)
-
-
-def stamp(case: Case) -> str:
-    """Changes when somebody deletes what was made; it is then made again."""
-    there = sorted(path.name for path in case.derived.glob("*.*") if path.suffix in _MADE)
-    return hashlib.sha256("\n".join(there).encode()).hexdigest()[:16] if there else ""
 
 
 def beside(file: File, content: Content, mark: str) -> File:

@@ -16,7 +16,7 @@ from amparo.kit.plugin import Spec
 from amparo.match.terms import out_of_use
 from amparo.model import KINDS, KnownSet
 from amparo.recover import photorec
-from amparo.run import derived, secrets
+from amparo.run import parts, secrets
 from amparo.store import WHOLE, Case
 
 EVERYTHING = Spec("run", "everything", 1, "A run that left nothing to do.", "")
@@ -33,7 +33,7 @@ def stamp(case: Case) -> str:
         digest.update(f"{point.name} {point.value} {point.dist and point.dist.version}\n".encode())
     digest.update(secrets.stamp(case).encode())
     digest.update(photorec.stamp().encode() if case.config.photorec else b"")
-    digest.update(f"{repack.stamp(case.store)} {derived.stamp(case)}\n".encode())
+    digest.update(f"{repack.stamp(case.store)} {parts.stamp(case)}\n".encode())
     digest.update(b"crops" if case.config.crops else b"")
     digest.update(" ".join(out_of_use(case.store.each(KnownSet))).encode())
     digest.update(case.store.revision(list(KINDS.values())).encode())

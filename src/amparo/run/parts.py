@@ -1,11 +1,16 @@
-"""Files that Amparo makes of evidence, while they are being written."""
+"""Files that Amparo makes of evidence: while they are being written, and whether they are there."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from amparo.store import Case
+
+_MADE = (".decrypted", ".unpacked")
 
 
 @contextmanager
@@ -17,3 +22,9 @@ def begun(part: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def stamp(case: Case) -> str:
+    """Changes when somebody deletes what was made; it is then made again."""
+    there = sorted(path.name for path in case.derived.glob("*.*") if path.suffix in _MADE)
+    return hashlib.sha256("\n".join(there).encode()).hexdigest()[:16] if there else ""

@@ -30,7 +30,7 @@ from amparo.model import (
     Structure,
 )
 from amparo.recover import photorec
-from amparo.run import derived, learnt
+from amparo.run import learnt, parts
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
@@ -163,10 +163,10 @@ class Plan:
         elif spec.stage in ("parse", "recover"):
             kinds = (Content, File, Structure, *((Media,) if spec.embeds else ()))
         elif spec is self.backups:
-            made = derived.stamp(self._case)
+            made = parts.stamp(self._case)
             return f"{self._store.revision((File,))}-{made} {stamp(self._case)}"
         elif spec is self.packed:
-            made = derived.stamp(self._case)
+            made = parts.stamp(self._case)
             return f"{self._store.revision((File,))}-{made} {repack.stamp(self._store)}"
         if KnownSet in kinds:
             over = out_of_use(self._store.each(KnownSet))
