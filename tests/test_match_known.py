@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from amparo.match import known as known_module
 from amparo.match.entries import Reading, Stated, algorithm_of, as_text, truth, value_of
 from amparo.match.known import known
 from amparo.match.sets import KnownFile, Terms, compile_set, remove_set
 from amparo.match.sorting import Sorter
 from amparo.match.vics import moment, read_vics, scheme_of
-from amparo.model import Content, KnownDispute, KnownMatch, KnownSet, Record
+from amparo.model import Content, Fingerprint, KnownDispute, KnownMatch, KnownSet, Record
 
 V2 = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Media"
 V13 = "http://github.com/ICMEC/ProjectVic/DataModels/1.3.xml#Media"
@@ -542,3 +543,51 @@ def test_a_set_that_is_not_compiled_is_an_error_that_names_it(tmp_path: Path) ->
     record = KnownSet(name="Partner list", edition="0" * 64, use="alert")
     with pytest.raises(FileNotFoundError, match="Partner list"):
         list(known(Rows(content("a"), record), tmp_path))
+
+
+# --- alike ----------------------------------------------------------------------------------------
+
+
+def test_the_nearest_value_counts_however_many_are_near(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = np.random.default_rng(3)
+    base = chance.integers(0, 256, 32, dtype=np.uint8)
+
+    def off(bits: int) -> bytes:
+        mask = np.zeros(256, np.uint8)
+        mask[chance.choice(256, bits, replace=False)] = 1
+        return bytes(base ^ np.packbits(mask))
+
+    lines = [f"{off(bits).hex()};{bits}" for bits in range(1, 60)]
+    lines += [f"{chance.bytes(32).hex()};far" for _ in range(40)]
+    file, problems = make(tmp_path, "\n".join(["PDQ;Category", *lines]))
+    assert not problems and file.record.hashes == 99
+    pictures = [content(f"picture {n}") for n in range(30)]
+    far = [chance.bytes(32) for _ in range(7)]
+    prints = [
+        Fingerprint(content=c.id, algorithm="pdq8", value=b"".join([*far, bytes(base)]), quality=80)
+        for c in pictures[:29]
+    ]
+    prints.append(
+        Fingerprint(content=pictures[29].id, algorithm="pdq8", value=bytes(base) * 8, quality=49)
+    )
+    want = [(c.id, "1", 1) for c in pictures[:29]]
+    for at_once in (1, 50, 1 << 22):
+        monkeypatch.setattr(known_module, "_HITS", at_once)
+        found = list(
+            known_module.known(Rows(*pictures, *prints, file.record), tmp_path / "derived")
+        )
+        assert sorted((m.content, m.code, m.distance) for m in found) == sorted(want)  # type: ignore[union-attr]
+        assert (tmp_path / "derived" / "known" / file.record.id / "near" / "codes.npy").exists()
+
+
+def test_a_list_kept_before_all_kinds_of_values_were_is_compiled_again(tmp_path: Path) -> None:
+    file, _ = make(tmp_path, f"PDQ;MD5\n{'ab' * 32};{h('md5', 'a')}\n")
+    about = json.loads((file.place / "set.json").read_text())
+    del about["kept"]
+    (file.place / "set.json").write_text(json.dumps(about))
+    (file.place / "mark").write_text("")
+    assert not KnownFile.open(tmp_path / "derived", file.record.id).complete
+    again, _ = make(tmp_path, f"PDQ;MD5\n{'ab' * 32};{h('md5', 'a')}\n")
+    assert again.complete and not (again.place / "mark").exists()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from amparo.cli.say import DONE, PROBLEMS, Refused, answer, safe, table
 
 if TYPE_CHECKING:
     from amparo.store import Case
+
+
+_JUDGED = "judged-"
 
 
 def known(args: argparse.Namespace) -> int:
@@ -126,14 +130,16 @@ def _supplied(case: Case, path: Path, use: str) -> Iterator[tuple[Path, str, lis
     if not (path / "case.toml").is_file():
         yield path, "", []
         return
-    if path.resolve() == case.path.resolve():
-        raise Refused(f"{path} is this case itself")
     with opened(path) as earlier:
+        if path.resolve() == case.path.resolve() or earlier.config.store == case.config.store != "":
+            raise Refused(f"{path} is this case itself, or kept in its database")
         text, left_out = judged_list(earlier.store, use)
         origin = f"case {earlier.config.name}"
     if not text:
         raise Refused(f"nothing in {path} is judged so that it could be a list to {use}")
-    with TemporaryDirectory(dir=case.derived) as made:
+    for cut_short in case.derived.glob(f"{_JUDGED}*"):
+        rmtree(cut_short)
+    with TemporaryDirectory(dir=case.derived, prefix=_JUDGED) as made:
         source = Path(made, "judged.csv")
         source.write_text(text, "utf-8")
         yield source, origin, left_out

@@ -8,9 +8,11 @@ from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amparo.kit.plugin import deriver
 from amparo.kit.view import View
+from amparo.match.bands import Codes
 from amparo.match.categories import disagreement, use_of
 from amparo.match.entries import MATCHED, WIDTH, Stated
 from amparo.match.near import FLOOR, NearIndex
@@ -20,10 +22,13 @@ from amparo.model import Content, Fingerprint, Id, KnownDispute, KnownMatch, Kno
 
 _BATCH = 1 << 18
 _PICTURES = 1 << 15
+_HITS = 1 << 22
+"""Values near to pictures that are held at once; of a single picture, all."""
 _FORMS = 8
 """Ways a picture can be turned and mirrored, each with a hash of its own."""
 
 Sets = list[tuple[KnownSet, KnownFile]]
+Rows = NDArray[np.int64]
 
 
 @deriver(
@@ -84,33 +89,42 @@ def _matches(batch: list[tuple[object, ...]], sets: Sets) -> Iterator[KnownMatch
 def _alike(view: View, sets: Sets) -> dict[Id, list[KnownMatch]]:
     """Pictures within the radius of a listed value of PDQ, by content: the nearest value of each set."""
     found: dict[Id, list[KnownMatch]] = defaultdict(list)
-    listed = [(record, file, keys) for record, file in sets if len(keys := file.present("pdq"))]
-    if not listed:
+    indexes = [(record, file, index) for record, file in sets if (index := file.near()) is not None]
+    if not indexes:
         return found
-    indexes = [
-        (*one, NearIndex.build(np.ascontiguousarray(one[2]).view("<u8").reshape(-1, 4)))
-        for one in listed
-    ]
     rows = view.columns(Fingerprint, "content", "value", "quality", algorithm="pdq8")
     while block := list(islice(rows, _PICTURES)):
         clear = [(c, v) for c, v, q in block if q >= FLOOR and len(v) == _FORMS * WIDTH["pdq"]]
         codes = np.frombuffer(bytearray(b"".join(v for _, v in clear)), "<u8").reshape(-1, 4)
-        for record, file, keys, index in indexes:
-            nearest: dict[Id, tuple[int, int]] = {}
-            hits = (column.tolist() for column in index.query(codes))
-            for query, stored, distance in zip(*hits, strict=True):
-                content, this = clear[query // _FORMS][0], (distance, stored)
-                nearest[content] = min(this, nearest.get(content, this))
-            says = file.stated("pdq", [_whole(keys[stored]) for _, stored in nearest.values()])
-            for (content, (distance, _)), stated in zip(nearest.items(), says, strict=True):
-                if stated is not None:
-                    found[content].append(_match(content, record, "pdq", stated, distance))
+        for record, file, index in indexes:
+            for pictures, stored, distances in _nearest(index, codes):
+                values = [row.tobytes() for row in index.at(stored)]
+                says = file.stated("pdq", values)
+                each = zip(pictures.tolist(), distances.tolist(), says, strict=True)
+                for picture, distance, stated in each:
+                    if stated is not None:
+                        content = clear[picture][0]
+                        found[content].append(_match(content, record, "pdq", stated, distance))
     return found
 
 
-def _whole(value: bytes) -> bytes:
-    """A value with the zero bytes that numpy takes off its end."""
-    return bytes(value).ljust(WIDTH["pdq"], b"\0")
+def _nearest(index: NearIndex, codes: Codes) -> Iterator[tuple[Rows, Rows, Rows]]:
+    """Picture, stored row and distance: of each picture the value nearest to any of its forms.
+
+    In parts, so that memory does not depend on how many copies of one picture stand on either side.
+    """
+    until = np.cumsum(index.count(codes).reshape(-1, _FORMS).sum(axis=1))
+    start = 0
+    while start < len(until):
+        before = int(until[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(until, before + _HITS, "right")))
+        if until[end - 1] > before:
+            query, stored, distance = index.query(codes[start * _FORMS : end * _FORMS])
+            picture = start + query // _FORMS
+            order = np.lexsort((stored, distance, picture))
+            first = order[np.unique(picture[order], return_index=True)[1]]
+            yield picture[first], stored[first], distance[first].astype(np.int64)
+        start = end
 
 
 def _match(

@@ -142,6 +142,14 @@ class NearIndex:
     def __len__(self) -> int:
         return len(self._codes) + len(self._tail)
 
+    def at(self, rows: NDArray[np.int64]) -> Codes:
+        """The stored codes of these rows, uint64[r, 4]."""
+        old = rows < len(self._codes)
+        out = np.empty((len(rows), 4), np.uint64)
+        out[old] = self._codes[rows[old]]
+        out[~old] = self._tail[rows[~old] - len(self._codes)]
+        return out
+
     def add(self, codes: Codes) -> None:
         """Appends codes to the tail, on disk too where the index has a folder."""
         codes = _rows(codes)

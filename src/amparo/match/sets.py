@@ -11,6 +11,7 @@ that shares the files of the one before.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -37,6 +38,7 @@ from amparo.match.layer import (
 )
 from amparo.match.lists import read_text
 from amparo.match.ncmec import pages_in, read_pages
+from amparo.match.near import NearIndex
 from amparo.match.rds import MAGIC, looks_like_changes, read_changes, read_rds
 from amparo.match.sorting import Codes, Keys
 from amparo.match.vics import read_vics
@@ -70,6 +72,8 @@ class KnownFile:
         """Latest date an entry of the list gives, UTC milliseconds."""
         self.about: list[dict[str, Any]] = about["layers"]
         self.layers = open_layers(place, self.about)
+        self.complete: bool = about.get("kept") == sorted(WIDTH)
+        """Whether every kind of value that Amparo keeps today was kept when it was compiled."""
 
     @classmethod
     def open(cls, folder: Path, id: Id) -> KnownFile:
@@ -118,14 +122,18 @@ class KnownFile:
             out[order[row]] = self.layers[layers[row]].statements[codes[row]]
         return out
 
-    def present(self, algorithm: str) -> Keys:
-        """The distinct values the list holds, ascending; what an update took out is none."""
-        counted = [layer for layer in self.layers if layer.counts.get(algorithm)]
-        parts = [np.zeros(0, f"S{WIDTH[algorithm]}"), *(x.maps(algorithm)[0] for x in counted)]
-        keys = np.unique(np.concatenate(parts))
-        _, codes = newest_word(self.layers, algorithm, keys)
-        kept: Keys = keys[(codes != ABSENT) & (codes != GONE)]
-        return kept
+    def near(self) -> NearIndex | None:
+        """The list's values of PDQ to be searched by distance, made once beside it; None where it has none."""
+        counted = [layer for layer in self.layers if layer.counts.get("pdq")]
+        if not counted:
+            return None
+        path = self.place / "near"
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return NearIndex.open(path)
+        keys = np.unique(np.concatenate([layer.maps("pdq")[0] for layer in counted]))
+        _, codes = newest_word(self.layers, "pdq", keys)
+        kept = np.ascontiguousarray(keys[(codes != ABSENT) & (codes != GONE)])
+        return NearIndex.build(kept.view("<u8").reshape(-1, 4), path)
 
     def lookup(self, algorithm: str, digests: list[bytes]) -> list[str | None]:
         """For each digest its category code ("" where the list gives none), or None: not in the list.
@@ -173,8 +181,9 @@ def compile_set(
     edition = supplied.edition()
     record = {"name": name, "edition": edition, "use": use, **asdict(terms)}
     place = place_of(folder, KnownSet(**record).id)
+    if place.exists() and not (there := KnownFile.open(folder, place.name)).complete:
+        remove_set(folder, place.name)  # by a version that did not keep all of it
     if place.exists():
-        there = KnownFile.open(folder, place.name)
         if there.record.use != use:
             raise ValueError(f"{name} is already kept as {there.record.use}: remove it first")
         return there.record, there.problems
@@ -329,6 +338,7 @@ class _Partial:
         }
         about = {
             "format": FORMAT,
+            "kept": sorted(WIDTH),
             "record": record,
             "updated": reading.updated,
             "problems": reading.lines(),
