@@ -16,7 +16,7 @@ from amparo.run.guards import LazyGuard
 from amparo.run.plan import Plan
 from amparo.run.progress import Progress
 from amparo.run.secrets import MOST, secrets
-from amparo.run.writer import Counts, machine_action, now_ms
+from amparo.run.writer import Counts, now_ms, settle
 from amparo.store import Case
 
 NAME = re.compile(r"\.crypt1[245]\Z")
@@ -43,14 +43,7 @@ def open_backups(case: Case, plan: Plan, guard: LazyGuard, counts: Counts, show:
             make(case, spec, file, whole, MARK, guard, counts)
             show.step(1, file.size)
         show.end()
-    case.store.replace(
-        (),
-        iter(()),
-        machine_action(spec, started, (), len(waiting)),
-        plugin=spec.id,
-        version=spec.version,
-        revision=plan.revision(spec),
-    )
+    settle(case, spec, started, len(waiting), plan.revision(spec))
 
 
 def _search(case: Case) -> tuple[list[File], list[File]]:

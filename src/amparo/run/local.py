@@ -20,7 +20,7 @@ from amparo.run.packed import unpack_archives
 from amparo.run.photorec import search_beside
 from amparo.run.plan import Plan, Task
 from amparo.run.progress import Progress, span
-from amparo.run.writer import Counts, Writer, machine_action, now_ms
+from amparo.run.writer import Counts, Writer, machine_action, now_ms, settle
 from amparo.sandbox.guard import Job
 from amparo.store import Case
 
@@ -87,7 +87,7 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
             again = again or search_beside(case, plan, guard, counts, progress)
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
     if plan.whole and plan.finished():
-        _settle(case, EVERYTHING, started, 0, (), iter(()), stamp(case))
+        settle(case, EVERYTHING, started, 0, stamp(case))
     return Summary(counts, (now_ms() - started) / 1000, derived)
 
 
@@ -135,7 +135,7 @@ def _read(
         return False
     done = counts.files - before
     if plan.revision(spec) == revision and not unopened:
-        _settle(case, spec, started, done, (), iter(()), revision)
+        settle(case, spec, started, done, revision)
     return done > unopened
 
 

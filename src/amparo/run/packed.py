@@ -21,7 +21,7 @@ from amparo.run.exhibits import Exhibits, with_secrets
 from amparo.run.guards import LazyGuard
 from amparo.run.plan import Plan
 from amparo.run.progress import Progress
-from amparo.run.writer import Counts, machine_action, now_ms
+from amparo.run.writer import Counts, machine_action, now_ms, settle
 from amparo.store import Case
 
 _MOST_VOLUMES = 1000
@@ -53,14 +53,7 @@ def unpack_archives(
             _unpack(case, spec, exhibits, volumes, others, guard, counts)
             show.step(1, sum(volume.size for volume in volumes))
         show.end()
-    case.store.replace(
-        (),
-        iter(()),
-        machine_action(spec, started, (), len(waiting)),
-        plugin=spec.id,
-        version=spec.version,
-        revision=plan.revision(spec),
-    )
+    settle(case, spec, started, len(waiting), plan.revision(spec))
     return bool(waiting)
 
 

@@ -21,7 +21,7 @@ from amparo.run.exhibits import READERS, Exhibits, Reach, open_read_only, pieces
 from amparo.run.guards import LazyGuard
 from amparo.run.plan import Plan, Task
 from amparo.run.progress import Progress
-from amparo.run.writer import Counts, machine_action, now_ms
+from amparo.run.writer import Counts, machine_action, now_ms, settle
 from amparo.sandbox.guard import Job, Outcome
 from amparo.store import Case
 
@@ -51,14 +51,7 @@ def search_beside(case: Case, plan: Plan, guard: LazyGuard, counts: Counts, show
             _disk(case, task, guard, counts)
             show.step(1, 0)
         show.end()
-    case.store.replace(
-        (),
-        iter(()),
-        machine_action(spec, started, (), len(tasks)),
-        plugin=spec.id,
-        version=spec.version,
-        revision=revision,
-    )
+    settle(case, spec, started, len(tasks), revision)
     return counts.records > before
 
 

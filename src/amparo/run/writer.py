@@ -66,6 +66,14 @@ def machine_action(
     )
 
 
+def settle(case: Case, spec: Spec, started: int, outputs: int, revision: str) -> None:
+    """Note that a plugin has finished everything there is, at this revision."""
+    action = machine_action(spec, started, (), outputs)
+    case.store.replace(
+        (), iter(()), action, plugin=spec.id, version=spec.version, revision=revision
+    )
+
+
 def person_action(verb: str, inputs: tuple[str, ...], purpose: str = "") -> Action:
     """The row that says what a person did at the command line."""
     return verb_action(verb, getpass.getuser(), TOOL, "alteration", now_ms(), inputs, purpose)
