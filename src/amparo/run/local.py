@@ -148,8 +148,25 @@ def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
     function = load(spec.function)
     given = {"folder": case.derived, "thumbs": partial(thumb_of, case)}
     further = list(signature(function).parameters)[1:]
-    records = function(case.store, *(given[name] for name in further))
-    _settle(case, spec, started, 0, spec.makes, records, revision)
+    taken = 0
+
+    def records() -> Iterator[Record]:
+        nonlocal taken
+        for record in function(case.store, *(given[name] for name in further)):
+            taken += 1
+            yield record
+
+    def action() -> Action:
+        return machine_action(spec, started, (), taken)
+
+    case.store.replace(
+        spec.makes,
+        records(),
+        action,
+        plugin=spec.id,
+        version=spec.version,
+        revision=revision,
+    )
     return True
 
 
@@ -157,28 +174,3 @@ def thumb_of(case: Case, content_id: Id) -> bytes | None:
     """The encoded thumbnail of a content, or None."""
     content = case.store.get(Content, content_id)
     return case.thumbs.get(content.sha256) if content is not None else None
-
-
-def _settle(
-    case: Case,
-    spec: Spec,
-    started: int,
-    outputs: int,
-    makes: tuple[type[Record], ...],
-    records: Iterator[Record],
-    revision: str,
-) -> None:
-    taken = 0
-
-    def counted() -> Iterator[Record]:
-        nonlocal taken
-        for record in records:
-            taken += 1
-            yield record
-
-    def action() -> Action:
-        return machine_action(spec, started, (), outputs + taken)
-
-    case.store.replace(
-        makes, counted(), action, plugin=spec.id, version=spec.version, revision=revision
-    )
