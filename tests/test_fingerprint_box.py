@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from amparo.fingerprint import box
 from amparo.fingerprint.box import box_hash, content_box
 from amparo.fingerprint.pdq import dihedral
 
@@ -70,3 +71,16 @@ def test_a_whole_picture_a_flat_one_and_a_speck_have_no_box() -> None:
     assert box_hash(framed(plain, 60, 60, 60, 60, 0)) is None, (
         "a box without structure says nothing"
     )
+
+
+def test_looking_at_some_lines_finds_what_looking_at_all_does() -> None:
+    chance = np.random.default_rng(4)
+    for _ in range(600):
+        height, width = chance.integers(20, 513, 2)
+        lines = chance.integers(0, 256, (height, width), dtype=np.uint8)
+        for _ in range(chance.integers(0, 4)):
+            top = chance.integers(0, height)
+            lines[top : top + chance.integers(1, max(2, height // chance.integers(2, 40)))] = 7
+        lines[: chance.integers(0, 12)] = 9
+        lines[height - chance.integers(0, 12) :] = 9
+        assert box._between(lines) == box._longest(box._flat(lines), height)

@@ -51,11 +51,11 @@ def content_box(pixels: Pixels) -> Box | None:
     height, width = grey.shape
     left, top, right, bottom = 0, 0, width, height
     for _ in range(2):
-        found = _longest(_flat(grey[:, left:right]), height)
+        found = _between(grey[:, left:right])
         if found is None:
             return None
         top, bottom = found
-        found = _longest(_flat(grey[top:bottom].T), width)
+        found = _between(grey[top:bottom].T)
         if found is None:
             return None
         left, right = found
@@ -65,6 +65,19 @@ def content_box(pixels: Pixels) -> Box | None:
     if min(across, down) < LEAST or min(across, down) >= NOTHING_CUT:
         return None
     return Box(left, top, right, bottom)
+
+
+def _between(lines: Pixels) -> tuple[int, int] | None:
+    """The longest run of lines that are not flat; None where all are.
+
+    Flat lines cut something only at an edge, or where as many in a row as GAP takes divide the picture: of that
+    many one is looked at, and most pictures have none.
+    """
+    side = len(lines)
+    every = max(1, int(GAP * side))
+    if not _flat(np.concatenate((lines[::every], lines[-1:]))).any():
+        return 0, side
+    return _longest(_flat(lines), side)
 
 
 def _flat(lines: Pixels) -> NDArray[np.bool_]:
