@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from amparo.kit.judgements import latest_judgements
 from amparo.kit.schemes import scheme_title, tone
 from amparo.kit.view import View
 from amparo.match.near import FLOOR
-from amparo.model import Content, Fingerprint, Id, Mark, StackMember
+from amparo.model import Content, Fingerprint, Id, StackMember
 
 TONES = {"alert": ("grave", "concern"), "ignore": ("clear",)}
 """Which judgements go into a list of each use; ``check`` into neither."""
-
-Judgement = tuple[str, str, str]
-"""Scheme, version and code."""
 
 
 def judged_list(view: View, use: str) -> tuple[str, list[str]]:
@@ -27,7 +25,7 @@ def judged_list(view: View, use: str) -> tuple[str, list[str]]:
     centre = dict(view.columns(StackMember, "content", "stack"))
     latest = {
         place: judgement
-        for place, (_, judgement) in _latest(view, centre).items()
+        for place, judgement in latest_judgements(view, lambda id: centre.get(id, id)).items()
         if tone(*judgement) in TONES[use]
     }
     schemes = Counter(judgement[:2] for judgement in latest.values())
@@ -43,16 +41,6 @@ def judged_list(view: View, use: str) -> tuple[str, list[str]]:
     lines = sorted(_lines(view, centre, codes))
     head = f"SHA256;SHA1;MD5;PDQ;Category ({scheme_title(*main)})"
     return "\n".join([head, *lines, ""]), left_out
-
-
-def _latest(view: View, centre: dict[Id, Id]) -> dict[Id, tuple[int, Judgement]]:
-    latest: dict[Id, tuple[int, Judgement]] = {}
-    names = ("subject", "scheme", "version", "code", "time")
-    for subject, scheme, version, code, time in view.columns(Mark, *names, form="category"):
-        place = centre.get(subject, subject)
-        if time >= latest.get(place, (-1, ("", "", "")))[0]:
-            latest[place] = (time, (scheme, version, code))
-    return latest
 
 
 def _lines(view: View, centre: dict[Id, Id], codes: dict[Id, str]) -> Iterator[str]:

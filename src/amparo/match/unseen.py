@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from amparo.kit.judgements import latest_judgements
 from amparo.kit.plugin import deriver
 from amparo.kit.schemes import tone
 from amparo.kit.view import View
@@ -207,14 +208,9 @@ def _known(view: View, of: dict[Id, Stack]) -> tuple[dict[str, set[Id]], dict[Id
             found["ignore"].add(centre)
     disputed = {of[c].centre for (c,) in view.columns(KnownDispute, "content") if c in of}
     found["ignore"] -= found["alert"] | disputed
-    latest: dict[Id, tuple[int, str]] = {}
-    for subject, scheme, version, code, time in view.columns(
-        Mark, "subject", "scheme", "version", "code", "time", form="category"
-    ):
-        stack = of.get(subject)
-        if stack is not None and time >= latest.get(stack.centre, (-1, ""))[0]:
-            latest[stack.centre] = (time, tone(scheme, version, code))
-    return found, {centre: word for centre, (_, word) in latest.items() if word}
+    judged = latest_judgements(view, lambda id: of[id].centre if id in of else None)
+    tones = {centre: tone(*judgement) for centre, judgement in judged.items()}
+    return found, {centre: word for centre, word in tones.items() if word}
 
 
 def _postings(view: View, of: dict[Id, Stack], alerts: set[Id]) -> None:

@@ -7,12 +7,12 @@ then plain array work. Memory is about 100 bytes a stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amparo.kit.judgements import latest_judgements
 from amparo.model import (
     Content,
     Exif,
@@ -20,7 +20,6 @@ from amparo.model import (
     Id,
     KnownDispute,
     KnownMatch,
-    Mark,
     StackMember,
     Unseen,
 )
@@ -212,6 +211,7 @@ def build_queue(case: Case) -> Queue:
             rank[stack_of[content]] = place
     known = known_of(case, stack_of, contents)
     known[disputed & (known == KNOWN.index("ignore"))] = 0  # a person decides before it is hidden
+    grades = latest_judgements(store, stack_of.get)
     return Queue(
         centres=centres,
         contents=contents.astype(np.int64),
@@ -222,9 +222,7 @@ def build_queue(case: Case) -> Queue:
         camera=camera,
         disputed=disputed,
         rank=rank,
-        grades=grades_of(store.columns(
-            Mark, "subject", "scheme", "version", "code", "time", form="category"
-        ), stack_of, count),
+        grades=[grades.get(number, ("", "", "")) for number in range(count)],
         stack_of=stack_of,
         exhibits=exhibits,
         scores=scores_of(store, stack_of, count),
@@ -247,17 +245,3 @@ def known_of(case: Case, stack_of: dict[Id, int], contents: Ints) -> Ints:
         if not known[stack] and len(some) >= contents[stack]:
             known[stack] = 2
     return known
-
-
-def grades_of(
-    marks: Iterable[tuple[object, ...]], stack_of: dict[Id, int], count: int
-) -> list[tuple[str, str, str]]:
-    """The latest judgement of each stack, given on any of its members."""
-    latest: dict[int, tuple[int, tuple[str, str, str]]] = {}
-    for subject, scheme, version, code, time in marks:
-        stack = stack_of.get(str(subject))
-        if stack is None or not isinstance(time, int):
-            continue
-        if stack not in latest or time >= latest[stack][0]:
-            latest[stack] = (time, (str(scheme), str(version), str(code)))
-    return [latest[n][1] if n in latest else ("", "", "") for n in range(count)]

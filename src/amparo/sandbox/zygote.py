@@ -65,10 +65,8 @@ OFTEN_LATE = (
 def main(control: int, host: int, modules: list[str]) -> None:
     """Import, then fork cells on request until the host is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(locale.Error):
-        locale.setlocale(
-            locale.LC_CTYPE, "C.UTF-8"
-        )  # what a name comes to depends on nobody's settings
+    with contextlib.suppress(locale.Error):  # what a name comes to depends on nobody's settings
+        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
     channel = socket.socket(fileno=control)
     watch = os.pidfd_open(host)
     if os.getppid() != host:
