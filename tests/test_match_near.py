@@ -214,16 +214,16 @@ def test_small_work_never_starts_numba(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_costs_time_not_the_search(monkeypatch: Any) -> None:
     import numba
 
-    from amparo.match.compiled import banding
+    from amparo.kit import compiled
 
     asked: list[dict[str, Any]] = []
 
-    def njit(**options: Any) -> Any:
+    def njit(signature: object, **options: Any) -> Any:
         asked.append(options)
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
     monkeypatch.setattr(numba, "njit", njit)
-    assert banding.compiled(len) is len
+    assert compiled.compiled()(len) is len
     assert [bool(o.get("cache")) for o in asked] == [True, False]

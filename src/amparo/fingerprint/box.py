@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amparo.fingerprint import compiled
 from amparo.fingerprint.pdq import dihedral
 
 ALGORITHM = "pdq_box"
@@ -81,23 +82,12 @@ def _between(lines: Pixels) -> tuple[int, int] | None:
 
 
 def _flat(lines: Pixels) -> NDArray[np.bool_]:
-    """Which rows are flat; of each, some pixels in equal steps are looked at.
-
-    Where so many pixels are within LEVELS of one value, few of the pairs a quarter apart differ by more
-    than twice that. This is quick to count, and of hardly any other line need the median be known.
-    """
-    some = lines[:, :: max(1, lines.shape[1] // _LOOKED_AT)].copy(order="K")
-    count = some.shape[1]
-    apart = max(1, count // 4)
-    one, other = some[:, apart:], some[:, :-apart]
-    alike = np.maximum(one, other) - np.minimum(one, other) <= 2 * LEVELS
-    astray = count - math.ceil(FLAT_SHARE * count)  # each in two pairs at the most
-    maybe = np.flatnonzero(np.count_nonzero(alike, axis=1) >= one.shape[1] - 2 * astray)
-    few = some[maybe].astype(np.int16)
-    median = np.partition(few, count // 2, axis=1)[:, count // 2, None]
-    flat = np.zeros(len(some), bool)
-    flat[maybe] = (np.abs(few - median) <= LEVELS).mean(axis=1) >= FLAT_SHARE
-    return flat
+    """Which rows are flat; of each, some pixels in equal steps are looked at."""
+    width = lines.shape[1]
+    step = max(1, width // _LOOKED_AT)
+    least = math.ceil(FLAT_SHARE * -(-width // step))
+    found: NDArray[np.bool_] = compiled.flat(lines, step, LEVELS, least)
+    return found
 
 
 def _longest(flat: NDArray[np.bool_], side: int) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from amparo.fingerprint import compiled
 from amparo.fingerprint.kinds_weights import FORMS, MEANS, SCALES, WEIGHTS
 from amparo.model import ContentKind, Id
 
@@ -43,44 +44,37 @@ def measures(pixels: Pixels) -> Measures:
 
     Of every few rows all columns are looked at, so that neighbours stay neighbours, and the other way round.
     """
-    rows, columns = (max(1, n // LINES) for n in pixels.shape[:2])
-    part = pixels[::rows]
-    green = np.ascontiguousarray(part[:, :, 1])
-    low, high = np.minimum(green[:, 1:], green[:, :-1]), np.maximum(green[:, 1:], green[:, :-1])
-    across = high - low
-    some = np.ascontiguousarray(pixels[:, ::columns, 1])
-    down = np.maximum(some[1:], some[:-1]) - np.minimum(some[1:], some[:-1])
-    levels = np.bincount(green.ravel(), minlength=256) / green.size
+    height, width = pixels.shape[:2]
+    rows, columns = max(1, height // LINES), max(1, width // LINES)
+    bright, lines, more = compiled.counted(np.ascontiguousarray(pixels), rows, columns)
+    across, down = len(lines) * (width - 1), (height - 1) * -(-width // columns)
+    few = len(lines) * -(-width // columns)
+    equal, strong = lines.sum(axis=0).tolist()
+    weak, pure, equal_down, strong_down, colour = more.tolist()
+    levels = bright / (len(lines) * width)
     runs = np.convolve(levels, np.ones(5), "same")
     first = int(runs.argmax())
     rest = runs.copy()
     rest[max(0, first - 12) : first + 13] = 0
     mean = float(levels @ _LEVELS)
-    few = part[:, ::columns].astype(np.int16)
-    strong = across >= 32
-    by_row = strong.mean(axis=1)
-    pure = (low <= 5) | (high >= 250)
+    equal_by_row, strong_by_row = (lines / max(1, width - 1)).T
     return np.array(
         [
-            _share(across == 0),
-            _share(down == 0),
-            _share(strong),
-            _share(down >= 32),
-            _share((across >= 1) & (across < 7)),
+            equal / max(1, across),
+            equal_down / max(1, down),
+            strong / max(1, across),
+            strong_down / max(1, down),
+            weak / max(1, across),
             runs[first],
             rest.max(),
             float(levels @ (_LEVELS - mean) ** 2) ** 0.5,
             levels[225:].sum(),
-            np.abs(few[:, :, 0] - few[:, :, 2]).mean(),
-            by_row.std() / (by_row.mean() + 0.01),
-            ((across == 0).mean(axis=1) > 0.7).mean(),
-            np.count_nonzero(strong & pure) / (np.count_nonzero(strong) + 10),
+            colour / few,
+            strong_by_row.std() / (strong_by_row.mean() + 0.01),
+            (equal_by_row > 0.7).mean(),
+            pure / (strong + 10),
         ]
     )
-
-
-def _share(those: NDArray[np.bool_]) -> float:
-    return int(np.count_nonzero(those)) / max(1, those.size)
 
 
 def kind_of(content: Id, pixels: Pixels, camera: bool) -> ContentKind:

@@ -1,8 +1,9 @@
 """PDQ: the perceptual hash that police lists and hotlines exchange, with its eight turned forms.
 
 After Meta's "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm" (2019) and its
-reference program. Both tent blurs, the decimation to 64 x 64 and the cosine transform are linear and
-separable, so they are two matrix products here, with the bits of the reference.
+reference program. Both tent blurs and the decimation to 64 x 64 are linear and separable: each sample is a sum
+over a few rows and columns, and only those are looked at; the cosine transform is a matrix product. The bits are
+those of the reference.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from amparo.fingerprint import compiled
 
 SIDE = 512
 """The reference shrinks a picture with any longer side to SIDE x SIDE before it hashes."""
@@ -28,8 +31,11 @@ Floats = NDArray[np.float32]
 
 
 @lru_cache(maxsize=128)
-def _shrink(n: int) -> Floats:
-    """64 x n: two box blurs as wide as the reference's, then the 64 samples it takes."""
+def taps(n: int) -> tuple[NDArray[np.uint64], Floats]:
+    """Which pixels of a side of ``n`` each of the 64 samples is made of, and their weights, both (64, k).
+
+    Two box blurs as wide as the reference's, then the 64 samples it takes.
+    """
     width = (n + 127) // 128
     half = (width + 2) // 2
     matrix = np.zeros((64, n))
@@ -42,12 +48,14 @@ def _shrink(n: int) -> Floats:
         for k in range(low, high + 1):
             first, last = box(k)
             matrix[row, first : last + 1] += 1 / (high - low + 1) / (last - first + 1)
-    return matrix.astype(np.float32)
+    begins = (matrix > 0).argmax(axis=1)
+    places = begins[:, None] + np.arange(int((matrix > 0).sum(axis=1).max()))
+    weights = np.take_along_axis(matrix, np.minimum(places, n - 1), axis=1)
+    weights[places >= n] = 0
+    return np.minimum(places, n - 1).astype(np.uint64), weights.astype(np.float32)
 
 
-_ROWS = 64
-"""Rows made floats at a time: so many stay in the cache of a core."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_GREY, _LUMA = np.ones(1, np.float32), np.array([0.299, 0.587, 0.114], np.float32)
 _COSINES = np.sqrt(2 / 64) * np.cos(
     np.pi / 128 * np.arange(1, 17)[:, None] * (2 * np.arange(64) + 1)
 )
@@ -56,11 +64,10 @@ _SIGNS = np.where(np.arange(1, 17) % 2, -1.0, 1.0)
 
 def _transform(pixels: Pixels) -> tuple[NDArray[np.float64], int]:
     """The 16 x 16 cosine coefficients and the quality, of grey (h, w) or RGB (h, w, 3) pixels."""
-    luma = np.empty((pixels.shape[0], pixels.shape[1]), np.float32)
-    for top in range(0, len(luma), _ROWS):
-        rows = pixels[top : top + _ROWS].astype(np.float32)
-        luma[top : top + _ROWS] = rows @ _LUMA if pixels.ndim == 3 else rows
-    return _coefficients(_shrink(luma.shape[0]) @ luma @ _shrink(luma.shape[1]).T)
+    solid = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[:, :, None])
+    luma = _LUMA if pixels.ndim == 3 else _GREY
+    height, width = pixels.shape[:2]
+    return _coefficients(compiled.sampled(solid, *taps(height), *taps(width), luma))
 
 
 def _coefficients(small: NDArray[Any]) -> tuple[NDArray[np.float64], int]:
@@ -108,15 +115,6 @@ def dihedral(pixels: Pixels) -> tuple[list[bytes], int]:
         d.T * rows * columns,
     )
     return [_bits(np.ascontiguousarray(form)) for form in forms], quality
-
-
-def taps(n: int) -> tuple[NDArray[np.int64], Floats]:
-    """Which pixels of a side of ``n`` each of the 64 samples is made of, and their weights, both (64, k)."""
-    matrix = _shrink(n)
-    first = (matrix > 0).argmax(axis=1)
-    places = first[:, None] + np.arange(int((matrix > 0).sum(axis=1).max()))
-    weights = np.take_along_axis(matrix, np.minimum(places, n - 1), axis=1)
-    return np.minimum(places, n - 1), np.where(places < n, weights, 0).astype(np.float32)
 
 
 def of_samples(small: Floats) -> tuple[bytes, bytes, int]:

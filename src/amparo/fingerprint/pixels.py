@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+
+from amparo.fingerprint import compiled
+from amparo.fingerprint.memory import memory
+from amparo.fingerprint.pdq import SIDE, shrunk
+
+MOST_AT_ONCE = 16
+"""The most pixels a side that the compiled loop makes one of."""
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 UPRIGHT = {
@@ -62,6 +72,27 @@ def _deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled.astype(np.uint8))
 
 
+def sampled(image: Image.Image) -> NDArray[np.uint8]:
+    """RGB (h, w, 3) of what :func:`amparo.fingerprint.pdq.shrunk` makes of a picture of any mode."""
+    if max(image.size) > SIDE and (held := memory(image)) is not None:
+        made: NDArray[np.uint8] = compiled.picked(held, _places(image.height), _places(image.width))
+        return made
+    return np.asarray(rgb(shrunk(image)))
+
+
+@lru_cache(maxsize=256)
+def _places(n: int) -> NDArray[np.uint64]:
+    """Which of ``n`` rows or columns are kept."""
+    return np.arange(SIDE, dtype=np.uint64) * np.uint64(n) // np.uint64(SIDE)
+
+
+def _reduced(image: Image.Image, step: int) -> Image.Image:
+    """The mean of every ``step`` x ``step`` pixels."""
+    if step <= MOST_AT_ONCE and (held := memory(image)) is not None:
+        return Image.fromarray(compiled.averaged(held, step))
+    return image.reduce(step)
+
+
 def thumbnail(image: Image.Image, longest: int) -> Image.Image:
     """A smaller RGB copy, averaged, never enlarged: the longer side at most ``longest``.
 
@@ -75,7 +106,7 @@ def thumbnail(image: Image.Image, longest: int) -> Image.Image:
         most = max(1.0, max(width, height) / 1024)
         image = rgb(image.resize((max(1, int(width / most)), max(1, int(height / most))), 0))
     if max(image.size) >= 2 * longest:
-        image = image.reduce(-(-max(image.size) // longest))
+        image = _reduced(image, -(-max(image.size) // longest))
     scale = longest / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

@@ -66,7 +66,8 @@ def _taps(begin: int, end: int, small: bool) -> tuple[NDArray[np.int64], NDArray
     As if that side had been brought to SIDE pixels first, none of them mixed, as the reference does with
     all but small pictures.
     """
-    places, weights = taps(end - begin if small else SIDE)
+    unsigned, weights = taps(end - begin if small else SIDE)
+    places = unsigned.astype(np.int64)
     if not small:
         places = places * (end - begin) // SIDE
     return begin + places.ravel(), weights[:, None]

@@ -34,6 +34,7 @@ CHANNEL, ROOT = 3, 4
 """Descriptors of a cell: its channel, and until it is locked in the folder that becomes its root."""
 OFTEN_LATE = (
     "_strptime",
+    "amparo.fingerprint.compiled.loops",
     "amparo.kit.sqlite",
     "amparo.kit.unarchive",
     "amparo.recover.formats.entropy_compiled",

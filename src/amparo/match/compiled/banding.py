@@ -11,23 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
+from amparo.kit.compiled import compiled
+
 _ROOM = 1024
 """Candidates of one band collected before they are compared."""
-
-
-def compiled(function: Any) -> Any:
-    """Compiles with a cache on disk, or without one where no folder for it can be written."""
-    njit: Any = numba.njit
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
 
 
 def _popcount(context: Any, word: Any) -> Any:
@@ -60,7 +52,7 @@ def _prefetch(context: Any, array: Any, place: Any) -> Any:
 _fetch: Any = intrinsic(_prefetch)
 
 
-@compiled
+@compiled()
 def _band(codes: Any, row: Any, offset: Any, width: Any) -> Any:
     word = offset >> 6
     shift = offset & 63
@@ -70,7 +62,7 @@ def _band(codes: Any, row: Any, offset: Any, width: Any) -> Any:
     return np.int64(key & ((np.uint64(1) << np.uint64(width)) - np.uint64(1)))
 
 
-@compiled
+@compiled()
 def _seen_before(x0: Any, x1: Any, x2: Any, x3: Any, band: Any, words: Any, radii: Any) -> Any:
     """Whether an earlier band already reports the pair with this xor."""
     for b in range(band):
@@ -80,7 +72,7 @@ def _seen_before(x0: Any, x1: Any, x2: Any, x3: Any, band: Any, words: Any, radi
     return False
 
 
-@compiled
+@compiled()
 def sort_band(codes: Any, offset: Any, width: Any, starts: Any, posts: Any) -> None:
     """Counting sort: fills ``starts`` (2**width + 1, zeroed) and ``posts`` (n) of one band."""
     for row in range(len(codes)):
@@ -94,7 +86,7 @@ def sort_band(codes: Any, offset: Any, width: Any, starts: Any, posts: Any) -> N
         at[key] += np.uint32(1)
 
 
-@compiled
+@compiled()
 def _compared(
     queries: Any,
     q: Any,
@@ -125,7 +117,7 @@ def _compared(
     return found
 
 
-@compiled
+@compiled()
 def probe(
     queries: Any,
     codes: Any,
@@ -179,7 +171,7 @@ def probe(
     return found
 
 
-@compiled
+@compiled()
 def join(
     a_codes: Any,
     a_rows: Any,
@@ -235,7 +227,7 @@ def join(
     return found
 
 
-@compiled
+@compiled()
 def scan(queries: Any, codes: Any, radius: Any, counts: Any, out: Any) -> Any:
     """The flat search: every query against every code. Slower, plainly right, any radius."""
     found = 0

@@ -9,35 +9,16 @@ from a state with more bytes. What comes back is one of the numbers of
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
-import numpy.ma  # numba asks for it at the first call, when a cell can load nothing any more
 
+from amparo.kit.compiled import compiled
 from amparo.recover.formats.entropy import BAD, DONE, MORE
 
 _I8 = (
     "uint8[::1], int64, int64[::1], int64[::1], int64[::1], uint16[:,::1], int64, int64, int64[::1]"
 )
-
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def compiled(signature: str) -> Callable[[_F], _F]:
-    """Compiles at import (in a cell nothing can be loaded later), kept on disk where that is possible."""
-
-    def make(function: _F) -> _F:
-        njit: Any = numba.njit
-        try:
-            made: _F = njit(signature, cache=True, nogil=True)(function)
-        except RuntimeError:
-            made = njit(signature, nogil=True)(function)
-        return made
-
-    return make
 
 
 @compiled("void(uint8[::1], int64, int64[::1])")
