@@ -47,7 +47,7 @@ BESIDE = "recover/photorec"
 """The carver that is a separate program."""
 CROPS = "fingerprint/crops"
 """Hashes of parts of pictures, made where a case asks for them."""
-BATCH, BATCH_BYTES = 128, 128 << 20
+BATCH, BATCH_BYTES = 256, 128 << 20
 """Files, and their bytes, that a cell takes before it is replaced by a fresh one; one file at the least."""
 
 T = TypeVar("T")
