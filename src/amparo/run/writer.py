@@ -32,7 +32,7 @@ from amparo.sandbox.guard import Outcome
 from amparo.store import Case
 
 TOOL = f"amparo {__version__}"
-FLUSH_OUTCOMES = 64
+FLUSH_OUTCOMES = 128
 FLUSH_SECONDS = 1.0
 
 

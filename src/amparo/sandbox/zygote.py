@@ -72,12 +72,14 @@ def main(control: int, host: int, modules: list[str]) -> None:
     watch = os.pidfd_open(host)
     if os.getppid() != host:
         os._exit(0)
+    gc.disable()  # nothing of what is imported is ever let go of
     error = _preload(modules)
     root = _empty_folder()
     more = "netns" if confine.leave_network() else ""
     os.environ.clear()
     gc.collect()
     gc.freeze()
+    gc.enable()
     channel.send(msgpack.packb(["ready", error]))
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
