@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from amparo.fingerprint.kinds import NAMES, kind_of, measures
+from amparo.fingerprint.kinds import LINES, NAMES, kind_of, measures
 from amparo.fingerprint.kinds_weights import FORMS, MEANS, SCALES, WEIGHTS
 from amparo.fingerprint.pdq import shrunk
 from amparo.model.kinds import SURE
@@ -61,3 +61,37 @@ def test_the_picture_stage_says_the_kind() -> None:
     kind = Looked(saved(scene(), "jpeg")).kind
     assert kind is not None and kind.form == "photograph"
     assert Looked(saved(Image.new("RGB", (4, 4)), "png")).kind is None
+
+
+def test_counts_are_those_of_the_pixels() -> None:
+    random = np.random.default_rng(5)
+    for height, width in ((2, 2), (5, 5), (64, 65), (200, 131), (512, 512)):
+        pixels = random.choice([0, 3, 4, 10, 40, 200, 249, 255], (height, width, 3))
+        pixels = np.sort(pixels, axis=1).astype(np.uint8) if width % 2 else pixels.astype(np.uint8)
+        rows, columns = max(1, height // LINES), max(1, width // LINES)
+        values = pixels.astype(int)
+        green, down = values[::rows, :, 1], np.abs(np.diff(values[:, ::columns, 1], axis=0))
+        low, high = np.minimum(green[:, 1:], green[:, :-1]), np.maximum(green[:, 1:], green[:, :-1])
+        step = high - low
+        levels = np.bincount(green.ravel(), minlength=256) / green.size
+        found = dict(zip(NAMES, measures(pixels), strict=True))
+        assert found["equal neighbours across"] == pytest.approx((step == 0).mean())
+        assert found["equal neighbours down"] == pytest.approx((down == 0).mean())
+        assert found["strong edges across"] == pytest.approx((step >= 32).mean())
+        assert found["strong edges down"] == pytest.approx((down >= 32).mean())
+        assert found["weak steps"] == pytest.approx(((step >= 1) & (step < 7)).mean())
+        assert found["bright share"] == pytest.approx(levels[225:].sum())
+        few = values[::rows, ::columns]
+        assert found["colour"] == pytest.approx(np.abs(few[:, :, 0] - few[:, :, 2]).mean())
+        by_row = (step >= 32).mean(axis=1)
+        assert found["unevenness of rows"] == pytest.approx(by_row.std() / (by_row.mean() + 0.01))
+        assert found["flat rows"] == pytest.approx(((step == 0).mean(axis=1) > 0.7).mean())
+        pure = (step >= 32) & ((low <= 5) | (high >= 250))
+        share = pure.sum() / ((step >= 32).sum() + 10)
+        assert found["edges to pure white or black"] == pytest.approx(share)
+
+
+def test_what_is_not_rgb_is_refused() -> None:
+    for depth in (1, 2, 4):
+        with pytest.raises(ValueError, match="channels"):
+            measures(np.zeros((20, 20, depth), np.uint8))

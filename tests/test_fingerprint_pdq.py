@@ -71,6 +71,12 @@ def test_too_small_a_picture_has_no_hash() -> None:
     assert dihedral(picture(1, 900, 4)) == ([bytes(32)] * 8, 0)
 
 
+def test_what_is_neither_grey_nor_rgb_is_refused() -> None:
+    for depth in (2, 4):
+        with pytest.raises(ValueError, match="channels"):
+            pdq(np.zeros((30, 20, depth), np.uint8))
+
+
 def test_the_eight_forms_are_the_turns_they_are_called() -> None:
     pixels = picture(3, 512, 512)
     turned = {

@@ -38,13 +38,11 @@ def test_what_does_not_lie_in_one_piece_or_is_not_rgb_is_not_lent() -> None:
 
 
 @pytest.mark.parametrize(
-    "size", [(800, 600), (513, 2), (2, 513), (1999, 1001), (700, 5000), (2300, 2000), (512, 300)]
+    "size", [(800, 600), (513, 2), (2, 513), (1999, 1001), (700, 5000), (65500, 1), (1, 65500)]
 )
 def test_sampling_gives_the_pixels_the_reference_hashes(size: tuple[int, int]) -> None:
     picture = noise(*size)
     assert np.array_equal(sampled(picture), np.asarray(shrunk(picture)))
-    grey = picture.convert("L")
-    assert np.array_equal(sampled(grey)[:, :, 0], np.asarray(shrunk(grey)))
 
 
 @pytest.mark.parametrize("step", [2, 3, 5, 8, 15, 16])
@@ -71,7 +69,7 @@ def test_white_stays_white_at_the_largest_step() -> None:
 def test_thumbnails_are_the_same_whether_pillow_lends_its_memory_or_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pictures = [noise(1000, 750), noise(640, 480), noise(3000, 1000), noise(5000, 260)]
+    pictures = [noise(1000, 750), noise(640, 480), noise(3000, 1000), noise(4000, 260)]
     lent = [np.asarray(thumbnail(p, 256)).astype(int) for p in pictures]
     monkeypatch.setattr(pixels, "memory", lambda image: None)
     for picture, seen in zip(pictures, lent, strict=True):

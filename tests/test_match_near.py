@@ -211,7 +211,10 @@ def test_small_work_never_starts_numba(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_a_cache_that_cannot_be_written_costs_time_not_the_search(monkeypatch: Any) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("no locator"), OSError(28, "full"), EOFError()])
+def test_a_cache_that_cannot_be_used_costs_time_not_the_search(
+    monkeypatch: Any, error: Exception
+) -> None:
     import numba
 
     from amparo.kit import compiled
@@ -221,7 +224,7 @@ def test_a_cache_that_cannot_be_written_costs_time_not_the_search(monkeypatch: A
     def njit(signature: object, **options: Any) -> Any:
         asked.append(options)
         if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
+            raise error
         return lambda function: function
 
     monkeypatch.setattr(numba, "njit", njit)

@@ -44,7 +44,9 @@ def measures(pixels: Pixels) -> Measures:
 
     Of every few rows all columns are looked at, so that neighbours stay neighbours, and the other way round.
     """
-    height, width = pixels.shape[:2]
+    height, width, depth = pixels.shape
+    if depth != 3:
+        raise ValueError(f"pixels of {depth} channels: RGB are measured")
     rows, columns = max(1, height // LINES), max(1, width // LINES)
     bright, lines, more = compiled.counted(np.ascontiguousarray(pixels), rows, columns)
     across, down = len(lines) * (width - 1), (height - 1) * -(-width // columns)

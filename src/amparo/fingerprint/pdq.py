@@ -66,6 +66,8 @@ def _transform(pixels: Pixels) -> tuple[NDArray[np.float64], int]:
     """The 16 x 16 cosine coefficients and the quality, of grey (h, w) or RGB (h, w, 3) pixels."""
     solid = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[:, :, None])
     luma = _LUMA if pixels.ndim == 3 else _GREY
+    if solid.shape[2] != len(luma):
+        raise ValueError(f"pixels of {solid.shape[2]} channels: grey or RGB are hashed")
     height, width = pixels.shape[:2]
     return _coefficients(compiled.sampled(solid, *taps(height), *taps(width), luma))
 
@@ -86,7 +88,8 @@ def _bits(coefficients: NDArray[np.float64]) -> bytes:
 def pdq(pixels: Pixels) -> tuple[bytes, int]:
     """PDQ (32 bytes) and quality (0 to 100) of 8-bit grey (h, w) or RGB (h, w, 3) pixels as they are.
 
-    For the bits of exchanged lists give it what :func:`shrunk` makes of a picture.
+    For the bits of exchanged lists give it what :func:`shrunk` makes of a picture. Raises ValueError for
+    another number of channels.
     """
     if min(pixels.shape[:2]) < LEAST:
         return bytes(32), 0

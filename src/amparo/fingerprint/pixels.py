@@ -1,4 +1,4 @@
-"""Pixels of any mode as the RGB a viewer would show; used on small pictures, never on whole photographs."""
+"""Pixels of any mode as the RGB a viewer would show, fewer of them, and the right way up."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def compiled(signature: str | Any = None) -> Callable[[_F], _F]:
-    """Compiles a function, kept on disk where a folder for it can be written.
+    """Compiles a function, kept on disk where a folder for it can be written and what lies there can be read.
 
     With a ``signature`` (of numba, as text or type) at import, because a cell can compile nothing; without
     one for whatever types it is first called with.
@@ -22,7 +23,7 @@ def compiled(signature: str | Any = None) -> Callable[[_F], _F]:
         njit: Any = numba.njit
         try:
             made: _F = njit(signature, cache=True, nogil=True)(function)
-        except RuntimeError:
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):
             made = njit(signature, nogil=True)(function)
         return made
 

@@ -32,13 +32,14 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "ORT_DISABLE_TELEMETRY": "1",
-    "MALLOC_TRIM_THRESHOLD_": "134217728",
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "67108864",
+    "MALLOC_MMAP_THRESHOLD_": "8388608",
     "PATH": "/usr/bin:/bin",
 }
 """All the warm parent is started with; emptied again before any cell. A process with threads can
 neither leave the network nor be forked safely, so numeric libraries are told to have none, and later
-builds of onnxruntime, which would report to their maker from a thread, not to."""
+builds of onnxruntime, which would report to their maker from a thread, not to. The C library is to keep for the
+next file what the last one used and gave back, but for pieces of more than 8 MiB, which would hold the rest."""
 
 
 class GuardError(RuntimeError):

@@ -109,7 +109,7 @@ def flat(lines: Any, step: Any, levels: Any, least: Any) -> Any:
         for x in range(0, lines.shape[1], step):
             counts[lines[y, x]] += 1
         median, below = 0, counts[0]
-        while below <= middle:
+        while below <= middle and median < 255:
             median += 1
             below += counts[median]
         near = counts[max(0, median - levels) : min(256, median + levels + 1)].sum()
