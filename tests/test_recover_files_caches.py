@@ -15,7 +15,7 @@ import pytest
 
 import planted
 from amparo.cli import main
-from amparo.kit.embedded import preview
+from amparo.kit.embedded import embedded
 from amparo.kit.found import Found
 from amparo.kit.plugin import Warn
 from amparo.kit.source import Source
@@ -185,11 +185,11 @@ def test_what_is_no_collection() -> None:
 
 def test_preview_of_a_photograph() -> None:
     data = planted.with_preview(1, SMALL[2])
-    place = preview(view(data))
+    place = embedded(view(data))[0]
     assert place is not None and data[place[0] : sum(place)] == SMALL[2]
-    assert preview(view(planted.picture("JPEG", 1))) is None
+    assert embedded(view(planted.picture("JPEG", 1)))[0] is None
     for cut in range(0, 80):
-        preview(view(data[:cut]))
+        embedded(view(data[:cut]))
 
 
 def carved(data: bytes, path: str, plugin: object = buried.files) -> list[File | Content | Warn]:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import planted
-from amparo.kit.embedded import preview
+from amparo.kit.embedded import embedded
 from amparo.kit.spans import Claims, Spans
 from amparo.recover.files import MEASURES, Carved, Tally, carve
 from amparo.recover.formats import movie
@@ -100,7 +100,7 @@ def test_caches_of_any_bytes_end(data: st.DataObject) -> None:
             assert all(at + n <= len(body) for at, n in small.segments)
     except (ValueError, struct.error):
         pass
-    preview(view(body))
+    embedded(view(body))
 
 
 def test_stacked_beginnings_take_time_in_proportion() -> None:

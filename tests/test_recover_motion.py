@@ -7,7 +7,7 @@ import pytest
 
 import planted
 from amparo.cli import main
-from amparo.kit.embedded import film_behind
+from amparo.kit.embedded import embedded
 from amparo.kit.found import Found
 from amparo.kit.source import Source
 from amparo.kit.spans import Spans
@@ -18,7 +18,7 @@ from amparo.store import Case
 
 
 def behind(data: bytes) -> bytes | None:
-    place = film_behind(Spans(Source.of_bytes(data).stream(), [(0, len(data))]))
+    place = embedded(Spans(Source.of_bytes(data).stream(), [(0, len(data))]))[1]
     return None if place is None else data[place[0] : sum(place)]
 
 

@@ -23,14 +23,18 @@ _MOST_BOXES = 10_000
 _MOST_TRIES = 50
 _NEEDED = {b"ftyp", b"moov", b"mdat"}
 
+Segment = tuple[int, int, bytes]
+"""Place, length and first ten bytes."""
+
 
 def embedded(whole: Spans) -> tuple[Range | None, Range | None]:
     """Where the small picture and the film inside a JPEG or HEIC lie; None for what it has not."""
-    return preview(whole), film_behind(whole)
+    segments = list(_segments(whole))
+    return _preview(whole, segments), _film_behind(whole, segments)
 
 
-def _segments(view: Spans) -> Iterator[tuple[int, int, bytes]]:
-    """Place, length and first ten bytes of the segments before the pixels (T.81, B.1.1.4)."""
+def _segments(view: Spans) -> Iterator[Segment]:
+    """The segments before the pixels (T.81, B.1.1.4)."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
         head = view.read(at, 10)
@@ -41,14 +45,9 @@ def _segments(view: Spans) -> Iterator[tuple[int, int, bytes]]:
         at += length
 
 
-def _pixels(view: Spans) -> int:
-    """Where the segments end."""
-    return max((at + length for at, length, _ in _segments(view)), default=2)
-
-
-def preview(view: Spans) -> Range | None:
+def _preview(view: Spans, segments: list[Segment]) -> Range | None:
     """Where the EXIF thumbnail of the JPEG in ``view`` lies; None where it has none."""
-    for at, length, head in _segments(view):
+    for at, length, head in segments:
         if head[1] == 0xE1 and head[4:10] == b"Exif\0\0":
             found = _in_block(view.read(at + 10, length - 10))
             if found and view.read(at + 10 + found[0], 3) == b"\xff\xd8\xff":
@@ -84,12 +83,13 @@ def _in_block(block: bytes) -> Range | None:
     return (offset, length) if fits else None
 
 
-def film_behind(view: Spans) -> Range | None:
+def _film_behind(view: Spans, segments: list[Segment]) -> Range | None:
     """Where the film of the JPEG or HEIC in ``view`` lies; None where it has none."""
     if view.read(4, 4) == b"ftyp":
         inside = _motion_box(view)
         return _film(view, inside[0], sum(inside)) if inside else None
-    start = view.read(0, min(_LOOKED_AT, _pixels(view)))
+    pixels = max((at + length for at, length, _ in segments), default=2)
+    start = view.read(0, min(_LOOKED_AT, pixels))
     end = view.read(max(0, view.size - _TRAILER), _TRAILER)
     if not any(m in start for m in _SAID_AT_START) and not any(m in end for m in _SAID_AT_END):
         return None
