@@ -78,11 +78,11 @@ def _coefficients(small: NDArray[Any]) -> tuple[NDArray[np.float64], int]:
     return _COSINES @ small @ _COSINES.T, min(100, steps // 90)
 
 
-def _bits(coefficients: NDArray[np.float64]) -> bytes:
-    """One bit per coefficient, set above the lower median; the last coefficient is the first bit."""
-    flat = coefficients.ravel()
-    above = flat > np.partition(flat, 127)[127]
-    return np.packbits(above[::-1]).tobytes()
+def _bits(*forms: NDArray[np.float64]) -> list[bytes]:
+    """One bit per coefficient of each, set above the lower median; the last coefficient is the first bit."""
+    flat = np.array(forms).reshape(len(forms), 256)
+    above = flat > np.partition(flat, 127)[:, 127, None]
+    return [row.tobytes() for row in np.packbits(above[:, ::-1], axis=1)]
 
 
 def pdq(pixels: Pixels) -> tuple[bytes, int]:
@@ -94,7 +94,7 @@ def pdq(pixels: Pixels) -> tuple[bytes, int]:
     if min(pixels.shape[:2]) < LEAST:
         return bytes(32), 0
     coefficients, quality = _transform(pixels)
-    return _bits(coefficients), quality
+    return _bits(coefficients)[0], quality
 
 
 def dihedral(pixels: Pixels) -> tuple[list[bytes], int]:
@@ -117,13 +117,14 @@ def dihedral(pixels: Pixels) -> tuple[list[bytes], int]:
         d.T,
         d.T * rows * columns,
     )
-    return [_bits(np.ascontiguousarray(form)) for form in forms], quality
+    return _bits(*forms), quality
 
 
 def of_samples(small: Floats) -> tuple[bytes, bytes, int]:
     """PDQ of a picture whose 64 x 64 samples are at hand, PDQ of its left-right mirror image, and quality."""
     d, quality = _coefficients(small)
-    return _bits(d), _bits(d * _SIGNS[None]), quality
+    upright, mirrored = _bits(d, d * _SIGNS[None])
+    return upright, mirrored, quality
 
 
 def shrunk(image: Image.Image) -> Image.Image:
