@@ -107,3 +107,29 @@ def test_only_what_holds_another_file_is_opened_for_it(tmp_path: Path, film: byt
         inside = {p.partition("/")[0] for p in held if "#" in p}
         assert inside == {"small.jpg#preview", "broken.jpg#preview", "motion.jpg#motion"}
         assert Plan(case).finished()
+
+
+def test_what_is_brought_up_is_looked_at_before_it_is_opened_again(tmp_path: Path) -> None:
+    """A picture found inside another file waits for the stage that says whether it holds one itself."""
+    inner, outer = planted.picture("JPEG", 2), planted.picture("JPEG", 1)
+    filler = random.Random(1).randbytes(5000)
+    kept = filler + outer + filler + planted.with_preview(6, inner) + filler
+    root = tmp_path / "phone"
+    root.mkdir()
+    (root / "kept.bin").write_bytes(kept)
+    opened = {}
+    for name, only in (("all", ()), ("alone", ("recover/files", "recover/preview"))):
+        path = tmp_path / f"{name}.amparo"
+        main(["new", str(path)])
+        main(["add", str(path), str(root), "--exhibit", "E"])
+        for plugin in only:
+            main(["run", str(path), "--only", plugin])
+        if not only:
+            main(["run", str(path)])
+        with Case.open(path) as case:
+            held = {f.path: f for f in case.store.each(File)}
+            first = {p for p in held if p.count("#") == 1}
+            assert len(first) == 2 and len([p for p in held if p.count("#") == 2]) == 1
+            opened[name] = {p for p in first if case.store.is_done("recover/preview", held[p].id)}
+            assert Plan(case).finished() is not bool(only)
+    assert len(opened["all"]) == 1 and len(opened["alone"]) == 2

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,8 @@ class Exhibits:
         self._case = case
         self._exhibits: dict[str, Exhibit] = {}
         self._models: dict[str, ModelCard] = {}
+        # Thousands of pictures lie in one database or archive.
+        self._parent = lru_cache(1024)(partial(case.store.get, File))
 
     def exhibit(self, id: str) -> Exhibit:
         """The exhibit's record, read once."""
@@ -137,13 +139,13 @@ class Exhibits:
         )
 
     def _inside(self, file: File, parent: str, segments: object, depth: int) -> Reach:
-        """A file carved out of another is read through that one, which is larger."""
-        whole = self._case.store.get(File, parent)
+        """A file carved out of another is read through that one, which is larger, and not through its log."""
+        whole = self._parent(parent)
         if whole is None or whole.exhibit != file.exhibit or whole.size <= file.size:
             return _lost(file)
         if depth >= DEEPEST:
             return _lost(file)
-        reach = self.reach(whole, depth=depth + 1)
+        reach = self.reach(whole, False, depth + 1)
         place = {"reader": reach.reader, "locator": reach.locator, "segments": segments}
         return Reach(reach.open, CARVED_READER, json.dumps(place), reach.count)
 
@@ -151,7 +153,7 @@ class Exhibits:
         self, file: File, parent: str, member: object, beside: dict[str, File], depth: int
     ) -> Reach:
         """A member of an archive that is itself a file is read through that one."""
-        whole = self._case.store.get(File, parent)
+        whole = self._parent(parent)
         if whole is None or whole.exhibit != file.exhibit or len(file.path) <= len(whole.path):
             return _lost(file)
         if depth >= DEEPEST:

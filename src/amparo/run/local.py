@@ -134,7 +134,7 @@ def _read(
         models.set_aside(case, spec, started, why)
         return False
     done = counts.files - before
-    if plan.revision(spec) == revision and not unopened:
+    if plan.revision(spec) == revision and not unopened and not plan.waits(spec):
         settle(case, spec, started, done, revision)
     return done > unopened
 

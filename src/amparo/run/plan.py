@@ -45,6 +45,8 @@ LOCKABLE = ("itunes", "ab", *IMAGES)
 """Forms of exhibits that a password may open later."""
 BESIDE = "recover/photorec"
 """The carver that is a separate program."""
+LOOKING = "fingerprint/image"
+"""What looks at pictures, and sees whether one holds another file."""
 CROPS = "fingerprint/crops"
 """Hashes of parts of pictures, made where a case asks for them."""
 BATCH, BATCH_BYTES = 256, 128 << 20
@@ -228,8 +230,8 @@ class Plan:
             contents = {c.id: c for c in batch}
             if spec.embeds:
                 looked_at = self._store.each(Media, content=list(contents), embeds=False)
-                for media in looked_at:
-                    del contents[media.content]
+                for spared in [media.content for media in looked_at] + self._unseen(list(contents)):
+                    contents.pop(spared, None)
                 if not contents:
                     continue
             where = {"content": list(contents), "entry": "file"}
@@ -244,6 +246,25 @@ class Plan:
                     task = beside(spec, content, file, names) if spec.beside else spec
                     job = self._exhibits.file_job(task, file, content)
                     yield Task(spec, job, file.exhibit, file.path, content.size)
+
+    def waits(self, spec: Spec) -> bool:
+        """Whether some of its pictures are still to be looked at, after which most need not be opened again."""
+        return spec.embeds and any(
+            self._store.undone_count(Content, s.id, s.version, {"mime": list(spec.mimes)})
+            for s in self._looking()
+        )
+
+    def _unseen(self, contents: list[Id]) -> list[Id]:
+        """Those of the pictures that this run has still to look at."""
+        return [
+            content.id
+            for s in self._looking()
+            for content in self._store.undone(Content, s.id, s.version, {"id": contents})
+        ]
+
+    def _looking(self) -> list[Spec]:
+        """What says of a picture whether it holds another file, where it is part of this plan."""
+        return [s for s in self.fingerprints if s.id == LOOKING]
 
     def _first(self, where: Mapping[str, object]) -> dict[Id, Id]:
         """One file of each content, the same in every run."""
