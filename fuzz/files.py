@@ -10,7 +10,7 @@ from pathlib import Path
 
 import planted
 from amparo.fingerprint import exif as camera
-from amparo.kit.embedded import preview
+from amparo.kit.embedded import embedded
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.source import Source
 from amparo.kit.spans import Spans
@@ -210,9 +210,9 @@ def _previewed() -> list[bytes]:
 
 @target(_previewed, longest=8192, words=(b"Exif\0\0", b"II*\0", b"MM\0*", b"\1\2", b"\2\2"))
 def previews(data: bytes) -> None:
-    """The small picture in a photograph's EXIF block, over the wire."""
-    found = preview(_view(data))
-    assert found is None or 0 <= found[0] < sum(found) <= len(data), found
+    """The small picture in a photograph's EXIF block and the film behind it, over the wire."""
+    for found in embedded(_view(data)):
+        assert found is None or 0 <= found[0] < sum(found) <= len(data), found
     heard(buried.previews(Source.of_bytes(data), FILE), FILE)
 
 
