@@ -44,7 +44,7 @@ from PIL import Image  # noqa: E402
 from amparo.evidence import folder, readers  # noqa: E402
 from amparo.fingerprint.image import image  # noqa: E402
 from amparo.fingerprint.pdq import SIDE, pdq  # noqa: E402
-from amparo.fingerprint.pixels import sampled  # noqa: E402
+from amparo.fingerprint.pixels import picked  # noqa: E402
 from amparo.kit.found import Found  # noqa: E402
 from amparo.kit.plugin import Thumb  # noqa: E402
 from amparo.kit.thumb import encode  # noqa: E402
@@ -159,7 +159,7 @@ def bare_file(path: Path) -> None:
     with Image.open(io.BytesIO(data)) as opened:
         opened.draft(None, (SIDE, SIDE))
         opened.load()
-        pdq(sampled(opened))
+        pdq(picked(opened))
 
 
 def threatexchange(root: Path) -> None:

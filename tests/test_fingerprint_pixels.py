@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from amparo.fingerprint import compiled, pixels
+from amparo.fingerprint import pixels
+from amparo.fingerprint.compiled import loops
 from amparo.fingerprint.memory import memory
 from amparo.fingerprint.pdq import shrunk
-from amparo.fingerprint.pixels import sampled, thumbnail
+from amparo.fingerprint.pixels import picked, thumbnail
 
 
 def noise(width: int, height: int, seed: int = 1) -> Image.Image:
@@ -42,7 +43,7 @@ def test_what_does_not_lie_in_one_piece_or_is_not_rgb_is_not_lent() -> None:
 )
 def test_sampling_gives_the_pixels_the_reference_hashes(size: tuple[int, int]) -> None:
     picture = noise(*size)
-    assert np.array_equal(sampled(picture), np.asarray(shrunk(picture)))
+    assert np.array_equal(picked(picture), np.asarray(shrunk(picture)))
 
 
 @pytest.mark.parametrize("step", [2, 3, 5, 8, 15, 16])
@@ -53,7 +54,7 @@ def test_a_picture_made_smaller_is_the_mean_to_its_last_pixel(
     width, height = size
     picture = np.asarray(noise(width, height)).astype(np.float64)
     held = memory(Image.fromarray(picture.astype(np.uint8)))
-    made = compiled.averaged(held, step)
+    made = loops.averaged(held, step)
     assert made.shape == (-(-height // step), -(-width // step), 3)
     for y in {0, made.shape[0] // 2, made.shape[0] - 1}:
         for x in {0, made.shape[1] // 2, made.shape[1] - 1}:
@@ -63,7 +64,7 @@ def test_a_picture_made_smaller_is_the_mean_to_its_last_pixel(
 
 def test_white_stays_white_at_the_largest_step() -> None:
     held = memory(Image.new("RGB", (999, 777), "white"))
-    assert (compiled.averaged(held, pixels.MOST_AT_ONCE) == 255).all()
+    assert (loops.averaged(held, pixels.MOST_AT_ONCE) == 255).all()
 
 
 def test_thumbnails_are_the_same_whether_pillow_lends_its_memory_or_not(
@@ -87,7 +88,7 @@ def test_flat_lines_are_those_near_their_median() -> None:
             median = np.sort(some, axis=1)[:, some.shape[1] // 2, None]
             near = (np.abs(some - median) <= 6).sum(axis=1)
             for least in (some.shape[1] // 2, some.shape[1]):
-                assert np.array_equal(compiled.flat(seen, step, 6, least), near >= least)
+                assert np.array_equal(loops.flat(seen, step, 6, least), near >= least)
 
 
 def test_looking_for_plugins_loads_no_compiled_loops() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from amparo.fingerprint import video_open
 from amparo.fingerprint.pdq import dihedral, of_samples
-from amparo.fingerprint.video_frames import distance, laid_out, samples
+from amparo.fingerprint.video_frames import distance, laid_out, sampled
 from amparo.fingerprint.video_open import Changed, kind_of, open_media
 from amparo.fingerprint.video_said import instant, position, said
 from amparo.fingerprint.video_sheet import sheet
@@ -83,7 +83,7 @@ def test_samples_are_those_of_the_reference_way() -> None:
         big = np.tile(frame, (8, 8))[:height, :width]
         rows, columns = (np.arange(512) * n // 512 for n in big.shape)
         codes, quality = dihedral(big if max(big.shape) <= 512 else big[rows][:, columns])
-        assert of_samples(samples(big)) == (codes[0], codes[5], quality)
+        assert of_samples(sampled(big)) == (codes[0], codes[5], quality)
 
 
 def test_black_bars_are_looked_past() -> None:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amparo.fingerprint import compiled
 from amparo.fingerprint.pdq import dihedral
 
 ALGORITHM = "pdq_box"
@@ -83,10 +82,12 @@ def _between(lines: Pixels) -> tuple[int, int] | None:
 
 def _flat(lines: Pixels) -> NDArray[np.bool_]:
     """Which rows are flat; of each, some pixels in equal steps are looked at."""
+    from amparo.fingerprint.compiled import loops
+
     width = lines.shape[1]
     step = max(1, width // _LOOKED_AT)
     least = math.ceil(FLAT_SHARE * -(-width // step))
-    found: NDArray[np.bool_] = compiled.flat(lines, step, LEVELS, least)
+    found: NDArray[np.bool_] = loops.flat(lines, step, LEVELS, least)
     return found
 
 

@@ -11,7 +11,7 @@ from amparo.fingerprint.blocks import exif_block
 from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, Decoded, decode
 from amparo.fingerprint.kinds import kind_of
 from amparo.fingerprint.pdq import LEAST, dihedral
-from amparo.fingerprint.pixels import sampled, upright
+from amparo.fingerprint.pixels import picked, upright
 from amparo.kit.embedded import embedded
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
@@ -78,7 +78,7 @@ def _describe(
         embeds=embeds,
     )
     # Exchanged lists hash the pixels as stored, whatever the orientation says.
-    pixels = sampled(decoded.image)
+    pixels = picked(decoded.image)
     hashes, quality = dihedral(pixels)
     for algorithm, value in (("pdq", hashes[0]), ("pdq8", b"".join(hashes))):
         yield Fingerprint(content=found.content, algorithm=algorithm, value=value, quality=quality)

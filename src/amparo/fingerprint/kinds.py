@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from amparo.fingerprint import compiled
 from amparo.fingerprint.kinds_weights import FORMS, MEANS, SCALES, WEIGHTS
 from amparo.model import ContentKind, Id
 
@@ -44,11 +43,13 @@ def measures(pixels: Pixels) -> Measures:
 
     Of every few rows all columns are looked at, so that neighbours stay neighbours, and the other way round.
     """
+    from amparo.fingerprint.compiled import loops
+
     height, width, depth = pixels.shape
     if depth != 3:
         raise ValueError(f"pixels of {depth} channels: RGB are measured")
     rows, columns = max(1, height // LINES), max(1, width // LINES)
-    bright, lines, more = compiled.counted(np.ascontiguousarray(pixels), rows, columns)
+    bright, lines, more = loops.counted(np.ascontiguousarray(pixels), rows, columns)
     across, down = len(lines) * (width - 1), (height - 1) * -(-width // columns)
     few = len(lines) * -(-width // columns)
     equal, strong = lines.sum(axis=0).tolist()

@@ -1,8 +1,8 @@
 """Pillow's own pixels, looked at without copying them.
 
 Pillow lends its memory by the Arrow C data interface (https://arrow.apache.org/docs/format/CDataInterface.html):
-an RGB picture is a list of four bytes for each pixel, the fourth unused. numpy does not speak it, and a library
-that does is larger than all of Amparo, so the one structure that is needed is written down here.
+an RGB picture is a list of four bytes for each pixel, the fourth unused. numpy does not speak it; the one
+structure that is needed is written down here, which spares another library.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import numpy as np
 import pypdfium2 as pdfium
 from PIL import Image
 
-from amparo.fingerprint.pdq import SIDE, dihedral, shrunk
-from amparo.fingerprint.pixels import thumbnail
+from amparo.fingerprint.pdq import SIDE, dihedral
+from amparo.fingerprint.pixels import picked, thumbnail
 from amparo.kit.found import Found
 from amparo.kit.plugin import Thumb, Warn, fingerprint
 from amparo.kit.source import Source
@@ -47,7 +47,7 @@ def pdf(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     )
     told = f"a PDF of {pages} pages, seen by page {number + 1}"
     yield ContentKind(content=content, form="document", score=0.99, reasons=(told,))
-    hashes, quality = dihedral(np.asarray(shrunk(drawn)))
+    hashes, quality = dihedral(picked(drawn))
     for algorithm, value in (("pdq", hashes[0]), ("pdq8", b"".join(hashes))):
         yield Fingerprint(content=content, algorithm=algorithm, value=value, quality=quality)
     small = thumbnail(drawn, THUMB)

@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from amparo.fingerprint import compiled
-
 SIDE = 512
 """The reference shrinks a picture with any longer side to SIDE x SIDE before it hashes."""
 EDGE = 0.001
@@ -28,11 +26,13 @@ FORMS = ("original", "rot90", "rot180", "rot270", "flipx", "flipy", "flipplus1",
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Taps = tuple[NDArray[np.uint64], Floats]
+"""Rows or columns that each of 64 samples is made of, and their weights, both (64, k)."""
 
 
 @lru_cache(maxsize=128)
-def taps(n: int) -> tuple[NDArray[np.uint64], Floats]:
-    """Which pixels of a side of ``n`` each of the 64 samples is made of, and their weights, both (64, k).
+def taps(n: int) -> Taps:
+    """Which pixels of a side of ``n`` the samples are made of.
 
     Two box blurs as wide as the reference's, then the 64 samples it takes.
     """
@@ -64,12 +64,20 @@ _SIGNS = np.where(np.arange(1, 17) % 2, -1.0, 1.0)
 
 def _transform(pixels: Pixels) -> tuple[NDArray[np.float64], int]:
     """The 16 x 16 cosine coefficients and the quality, of grey (h, w) or RGB (h, w, 3) pixels."""
+    height, width = pixels.shape[:2]
+    return _coefficients(samples(pixels, taps(height), taps(width)))
+
+
+def samples(pixels: Pixels, rows: Taps, columns: Taps) -> Floats:
+    """The 64 x 64 samples of grey (h, w) or RGB (h, w, 3) pixels. Raises ValueError for other channels."""
+    from amparo.fingerprint.compiled import loops
+
     solid = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[:, :, None])
     luma = _LUMA if pixels.ndim == 3 else _GREY
     if solid.shape[2] != len(luma):
         raise ValueError(f"pixels of {solid.shape[2]} channels: grey or RGB are hashed")
-    height, width = pixels.shape[:2]
-    return _coefficients(compiled.sampled(solid, *taps(height), *taps(width), luma))
+    made: Floats = loops.sampled(solid, *rows, *columns, luma)
+    return made
 
 
 def _coefficients(small: NDArray[Any]) -> tuple[NDArray[np.float64], int]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from amparo.fingerprint import compiled
 from amparo.fingerprint.memory import memory
 from amparo.fingerprint.pdq import SIDE, shrunk
 
@@ -72,10 +71,12 @@ def _deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled.astype(np.uint8))
 
 
-def sampled(image: Image.Image) -> NDArray[np.uint8]:
+def picked(image: Image.Image) -> NDArray[np.uint8]:
     """RGB (h, w, 3) of what :func:`amparo.fingerprint.pdq.shrunk` makes of a picture of any mode."""
     if max(image.size) > SIDE and (held := memory(image)) is not None:
-        made: NDArray[np.uint8] = compiled.picked(held, _places(image.height), _places(image.width))
+        from amparo.fingerprint.compiled import loops
+
+        made: NDArray[np.uint8] = loops.picked(held, _places(image.height), _places(image.width))
         return made
     return np.asarray(rgb(shrunk(image)))
 
@@ -89,7 +90,9 @@ def _places(n: int) -> NDArray[np.uint64]:
 def _reduced(image: Image.Image, step: int) -> Image.Image:
     """The mean of every ``step`` x ``step`` pixels."""
     if step <= MOST_AT_ONCE and (held := memory(image)) is not None:
-        return Image.fromarray(compiled.averaged(held, step))
+        from amparo.fingerprint.compiled import loops
+
+        return Image.fromarray(loops.averaged(held, step))
     return image.reduce(step)
 
 

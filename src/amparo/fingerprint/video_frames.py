@@ -9,7 +9,7 @@ import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
-from amparo.fingerprint.pdq import SIDE, of_samples, pdq, taps
+from amparo.fingerprint.pdq import SIDE, Taps, of_samples, pdq, samples, taps
 from amparo.kit.frames import CUT, INNER, TRIMMED
 
 STEP = 200
@@ -60,30 +60,23 @@ def grey(frame: VideoFrame) -> Pixels:
 
 
 @lru_cache(maxsize=64)
-def _taps(begin: int, end: int, small: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Pixels of a side, from ``begin`` to ``end``, and their weights in the 64 samples: (64 * k), (64, 1, k).
+def _taps(begin: int, end: int, small: bool) -> Taps:
+    """Pixels of a side, from ``begin`` to ``end``, that the 64 samples are made of.
 
     As if that side had been brought to SIDE pixels first, none of them mixed, as the reference does with
     all but small pictures.
     """
-    unsigned, weights = taps(end - begin if small else SIDE)
-    places = unsigned.astype(np.int64)
+    places, weights = taps(end - begin if small else SIDE)
     if not small:
-        places = places * (end - begin) // SIDE
-    return begin + places.ravel(), weights[:, None]
+        places = places * np.uint64(end - begin) // np.uint64(SIDE)
+    return places + np.uint64(begin), weights
 
 
-def samples(pixels: Pixels, box: Box | None = None) -> Samples:
+def sampled(pixels: Pixels, box: Box | None = None) -> Samples:
     """The 64 x 64 samples of PDQ of a part of the frame."""
     top, bottom, left, right = box or (0, pixels.shape[0], 0, pixels.shape[1])
     small = max(bottom - top, right - left) <= SIDE
-    rows, down = _taps(top, bottom, small)
-    columns, across = _taps(left, right, small)
-    lines = pixels[rows].reshape(64, down.shape[2], -1).astype(np.float32)
-    # Rows, then columns, each sample the weighted sum of the few pixels it is made of.
-    narrow = np.matmul(down, lines)[:, 0].T[columns].reshape(64, across.shape[2], 64)
-    out: Samples = np.matmul(across, narrow)[:, 0].T
-    return out
+    return samples(pixels, _taps(top, bottom, small), _taps(left, right, small))
 
 
 def bars(pixels: Pixels, black: int) -> Box | None:
@@ -173,7 +166,7 @@ class Frames:
     def _look(self, frame: VideoFrame, luma: Pixels, time: int) -> None:
         turns = round(frame.rotation / 90) % 4
         self.rotation = -90 * turns % 360
-        small = np.rot90(samples(luma), turns)
+        small = np.rot90(sampled(luma), turns)
         code, mirror, quality = of_samples(small)
         flags = CUT if self._cuts(code, small, time) else 0
         self.shots += flags
@@ -182,13 +175,13 @@ class Frames:
         black = BLACK if frame.color_range == 2 else 16 + BLACK * 219 // 255
         box = bars(luma, black)
         if box is not None:
-            code, mirror, quality = of_samples(np.rot90(samples(luma, box), turns))
+            code, mirror, quality = of_samples(np.rot90(sampled(luma, box), turns))
             self._keep(time, quality, flags | TRIMMED, code, mirror)
         if kept and time - self._inner_at >= INNER_STEP:
             share = INNERS[self._inners % len(INNERS)]
             self._inners, self._inner_at = self._inners + 1, time
             part = inner(box or (0, luma.shape[0], 0, luma.shape[1]), share)
-            code, mirror, quality = of_samples(np.rot90(samples(luma, part), turns))
+            code, mirror, quality = of_samples(np.rot90(sampled(luma, part), turns))
             self.shown.append((time, quality, INNER, code, mirror))
         last = self._tiles[-1][0] if self._tiles else -self._every
         if time - last >= self._every or flags & CUT:

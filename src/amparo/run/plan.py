@@ -109,6 +109,7 @@ class Plan:
         self._store = case.store
         self._exhibits = Exhibits(case)
         self.fingerprints = [s for s in specs if s.stage == "fingerprint"]
+        self._looking = [s for s in self.fingerprints if s.id == LOOKING]
         self.beside = next((s for s in specs if s.id == BESIDE), None)
         """PhotoRec, where the case asks for it."""
         self.parsers = [s for s in specs if s.stage in ("parse", "recover") and s.id != BESIDE]
@@ -251,20 +252,16 @@ class Plan:
         """Whether some of its pictures are still to be looked at, after which most need not be opened again."""
         return spec.embeds and any(
             self._store.undone_count(Content, s.id, s.version, {"mime": list(spec.mimes)})
-            for s in self._looking()
+            for s in self._looking
         )
 
     def _unseen(self, contents: list[Id]) -> list[Id]:
         """Those of the pictures that this run has still to look at."""
         return [
             content.id
-            for s in self._looking()
+            for s in self._looking
             for content in self._store.undone(Content, s.id, s.version, {"id": contents})
         ]
-
-    def _looking(self) -> list[Spec]:
-        """What says of a picture whether it holds another file, where it is part of this plan."""
-        return [s for s in self.fingerprints if s.id == LOOKING]
 
     def _first(self, where: Mapping[str, object]) -> dict[Id, Id]:
         """One file of each content, the same in every run."""
