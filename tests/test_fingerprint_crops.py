@@ -1,18 +1,22 @@
 """Parts of a picture: what was cut out of it lies near one of their hashes."""
 
 import io
+import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from amparo.cli import main
 from amparo.fingerprint.crops import crop_hashes, crops, places
 from amparo.fingerprint.pdq import dihedral
 from amparo.kit.found import Found
 from amparo.kit.source import Source
 from amparo.match.wider import Part, by_part, crop_parts
+from amparo.replay.scene import render
 from test_match_same import scene
 
 
@@ -71,3 +75,33 @@ def test_the_plugin_gives_one_record_and_nothing_for_what_says_nothing() -> None
     flat = io.BytesIO()
     Image.new("RGB", (90, 90), "grey").save(flat, "PNG")
     assert prints(flat.getvalue()) == prints(out.getvalue()[:50]) == prints(b"") == []
+
+
+def test_find_says_when_parts_were_not_looked_for_and_finds_them_when_asked_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, case, query = tmp_path / "phone", tmp_path / "c.amparo", tmp_path / "query.jpg"
+    root.mkdir()
+    for number in range(3):
+        whole = Image.fromarray(render(f"crops-{number}", 0, (800, 600)))
+        whole.save(root / f"{number}.jpg", quality=90)
+        if number == 1:
+            whole.crop((80, 60, 720, 540)).save(query, quality=80)
+    for words in (["new", str(case)], ["add", str(case), str(root), "--exhibit", "E"]):
+        main(words)
+    main(["run", str(case)])
+    capsys.readouterr()
+    assert main(["find", str(case), "--image", str(query)]) == 0
+    nothing, missing = capsys.readouterr().out.splitlines()
+    assert nothing == "Nothing found." and "one of 3 pictures" in missing and "crops" in missing
+
+    settings = case / "case.toml"
+    settings.write_text(settings.read_text().replace("crops = false", "crops = true"))
+    main(["run", str(case)])
+    capsys.readouterr()
+    assert main(["find", str(case), "--image", str(query), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    (found,) = answer["found"]
+    assert answer["parts_not_hashed"] == 0 and "1.jpg" in str(found)
+    assert main(["find", str(case), "--image", str(query)]) == 0
+    assert "Not looked for" not in capsys.readouterr().out

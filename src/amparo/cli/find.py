@@ -95,7 +95,22 @@ def _in_case(
     found: dict[str, object] = {"found": rows, "total": len(hits)}
     if args.image is not None:
         found["films"] = films[: args.limit]
+        found["parts_not_hashed"] = missing = _parts_not_hashed(case)
+        if missing:
+            lines = lines or ["Nothing found."]
+            lines.append(
+                f"Not looked for: whether it is a part of one of {missing:,} pictures whose parts have no hashes; "
+                "amparo run makes them where case.toml says crops = true"
+            )
     return found, lines
+
+
+def _parts_not_hashed(case: Case) -> int:
+    """Pictures of which it is not known what may have been cut out of them."""
+    from amparo.kit.plugin import discover
+    from amparo.run.plan import CROPS, pending
+
+    return sum(pending(case.store, spec) for spec in discover() if spec.id == CROPS)
 
 
 def _by_hash(case: Case, digest: str) -> list[Alike]:
@@ -128,6 +143,7 @@ def _by_image(
     from amparo.run.learnt import spec_of
     from amparo.run.local import thumb_of
     from amparo.run.picture import looks
+    from amparo.run.plan import CROPS, LOOKING
 
     if args.image.exists() and not args.image.is_file():
         raise Refused(f"{args.image}: not a file")
@@ -139,7 +155,7 @@ def _by_image(
     specs = {s.id: s for s in discover()}
     models = _models(case)
     # its parts too, whatever the case holds: what is looked for may be the larger picture
-    own = [specs["fingerprint/image"], specs["fingerprint/crops"]]
+    own = [specs[LOOKING], specs[CROPS]]
     outcome, parts = looked_at(case, args.image, own, kept)
     of_models = looks(case, args.image, list(map(spec_of, models))) if models else []
     if outcome.error:

@@ -87,6 +87,13 @@ class Task:
     size: int
 
 
+def pending(store: Store, spec: Spec) -> int:
+    """How many contents a fingerprint has not finished with."""
+    return sum(
+        store.undone_count(Content, spec.id, spec.version, {"mime": mime}) for mime in spec.mimes
+    )
+
+
 class Plan:
     """The pending work of one case. ``stage`` and ``only`` narrow it."""
 
@@ -184,10 +191,7 @@ class Plan:
         """How many subjects are pending, where that is cheap to know."""
         if spec.stage != "fingerprint":
             return None
-        return sum(
-            self._store.undone_count(Content, spec.id, spec.version, {"mime": mime})
-            for mime in spec.mimes
-        )
+        return pending(self._store, spec)
 
     def batches(self, spec: Spec) -> Iterator[list[Task]]:
         """Pending tasks of a plugin that reads evidence, in batches for one cell each."""
