@@ -70,6 +70,13 @@ def one_side(picture: Picture, chance: Random, share: float) -> Picture:
     return cropped(picture, *cut)
 
 
+def any_part(picture: Picture, chance: Random) -> Picture:
+    """A rectangle of 40 to 85 % of each side, anywhere."""
+    width, height = chance.uniform(0.4, 0.85), chance.uniform(0.4, 0.85)
+    left, top = chance.uniform(0, 1 - width), chance.uniform(0, 1 - height)
+    return cropped(picture, left, top, 1 - left - width, 1 - top - height)
+
+
 def bordered(picture: Picture, chance: Random, share: float) -> Picture:
     edge = round(max(picture.size) * share)
     colour = chance.choice([(0, 0, 0), (255, 255, 255), (240, 240, 240), (20, 40, 90)])
@@ -229,6 +236,8 @@ EDITS: dict[str, Edit] = {
     "crop 10 % one side": lambda p, c: one_side(p, c, 0.10),
     "crop 20 % one side": lambda p, c: one_side(p, c, 0.20),
     "crop 13 % two sides": lambda p, c: cropped(p, 0.08, 0.05, 0, 0),
+    "any part": any_part,
+    "any part, mirrored": lambda p, c: any_part(p, c).transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "border 3 %": lambda p, c: bordered(p, c, 0.03),
     "border 10 %": lambda p, c: bordered(p, c, 0.10),
     "letterbox": letterbox,

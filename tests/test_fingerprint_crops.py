@@ -77,7 +77,7 @@ def test_the_plugin_gives_one_record_and_nothing_for_what_says_nothing() -> None
     assert prints(flat.getvalue()) == prints(out.getvalue()[:50]) == prints(b"") == []
 
 
-def test_find_says_when_parts_were_not_looked_for_and_finds_them_when_asked_to(
+def test_a_case_that_keeps_hashes_of_parts_finds_them_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, case, query = tmp_path / "phone", tmp_path / "c.amparo", tmp_path / "query.jpg"
@@ -87,21 +87,12 @@ def test_find_says_when_parts_were_not_looked_for_and_finds_them_when_asked_to(
         whole.save(root / f"{number}.jpg", quality=90)
         if number == 1:
             whole.crop((80, 60, 720, 540)).save(query, quality=80)
-    for words in (["new", str(case)], ["add", str(case), str(root), "--exhibit", "E"]):
-        main(words)
-    main(["run", str(case)])
-    capsys.readouterr()
-    assert main(["find", str(case), "--image", str(query)]) == 0
-    nothing, missing = capsys.readouterr().out.splitlines()
-    assert nothing == "Nothing found." and "one of 3 pictures" in missing and "crops" in missing
-
+    main(["new", str(case)])
     settings = case / "case.toml"
     settings.write_text(settings.read_text().replace("crops = false", "crops = true"))
+    main(["add", str(case), str(root), "--exhibit", "E"])
     main(["run", str(case)])
     capsys.readouterr()
-    assert main(["find", str(case), "--image", str(query), "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    (found,) = answer["found"]
-    assert answer["parts_not_hashed"] == 0 and "1.jpg" in str(found)
-    assert main(["find", str(case), "--image", str(query)]) == 0
-    assert "Not looked for" not in capsys.readouterr().out
+    assert main(["find", str(case), "--image", str(query), "--quick", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["found"]
+    assert (found["method"], found["verified"]) == ("crop", True) and "1.jpg" in str(found)

@@ -232,10 +232,10 @@ def test_a_descriptor_suggests_and_only_the_details_call_it_the_same(
     with Case.open(case) as opened:
         held = list(opened.store.each(Link))
         assert all(k.withdrawn for k in held if k.method == "model grid")
-    assert not said(capsys, "find", case, "--image", asked)["found"]
+    assert not said(capsys, "find", case, "--image", asked, "--quick")["found"]
     said(capsys, "model", case, "add", *files(tmp_path, grid(), card))
     said(capsys, "run", case)
-    found = said(capsys, "find", case, "--image", asked)["found"]
+    found = said(capsys, "find", case, "--image", asked, "--quick")["found"]
     assert "cut.png" in [Path(f["files"][0]["path"]).name for f in found]
     assert all(f["method"] == "model" and f["reasons"] for f in found)
 

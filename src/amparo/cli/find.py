@@ -25,6 +25,7 @@ SAID = {
     "tier2": "the same, verified",
     "box": "within a frame or screen, verified",
     "crop": "a part, verified",
+    "cut": "a part, verified",
     "model": "the same by a registered model, verified",
 }
 
@@ -95,22 +96,10 @@ def _in_case(
     found: dict[str, object] = {"found": rows, "total": len(hits)}
     if args.image is not None:
         found["films"] = films[: args.limit]
-        found["parts_not_hashed"] = missing = _parts_not_hashed(case)
-        if missing:
+        if args.quick:
             lines = lines or ["Nothing found."]
-            lines.append(
-                f"Not looked for: whether it is a part of one of {missing:,} pictures whose parts have no hashes; "
-                "amparo run makes them where case.toml says crops = true"
-            )
+            lines.append("Not looked for (--quick): whether it is a part of another picture")
     return found, lines
-
-
-def _parts_not_hashed(case: Case) -> int:
-    """Pictures of which it is not known what may have been cut out of them."""
-    from amparo.kit.plugin import discover
-    from amparo.run.plan import CROPS, pending
-
-    return sum(pending(case.store, spec) for spec in discover() if spec.id == CROPS)
 
 
 def _by_hash(case: Case, digest: str) -> list[Alike]:
@@ -165,7 +154,9 @@ def _by_image(
     orientation = next((r.orientation for r in records if isinstance(r, Media)), 1)
     seen = encode(outcome.thumbs[0]) if outcome.thumbs else None
     exact = by_hash(case.store, sha256)
-    near = alike(case.store, prints, seen, orientation, lambda id: thumb_of(case, id))
+    near = alike(case.store, prints, seen, orientation, partial(thumb_of, case))
+    if seen is not None and not args.quick:
+        near = _with_parts(case, seen, near, quiet=args.json)
     films = [
         film
         for r in prints
@@ -175,6 +166,29 @@ def _by_image(
     for record, said in zip(models, of_models, strict=True):
         near += _by_model(case, record, said, seen, {hit.content for hit in near})
     return [_exact(c) for c in exact] + [hit for hit in near if hit.content not in exact], films
+
+
+def _with_parts(case: Case, seen: bytes, near: list[Alike], quiet: bool) -> list[Alike]:
+    """What was found by hashes, and what the picture is a part of or shows a part of, whatever part."""
+    from amparo.match.find import laid
+    from amparo.run.local import thumb_of
+    from amparo.run.progress import Progress
+
+    show = Progress(quiet=quiet)
+    begun = False
+
+    def step(done: int, total: int) -> None:
+        nonlocal begun
+        if not begun:
+            show.begin("laid on every picture", total)
+            begun = True
+        show.step(done)
+
+    sure = {hit.content for hit in near if hit.verified}
+    parts = laid(case.store, seen, partial(thumb_of, case), sure, step)
+    found = {hit.content for hit in parts}
+    both = [hit for hit in near if hit.content not in found] + parts
+    return sorted(both, key=lambda hit: not hit.verified)
 
 
 def _models(case: Case) -> list[ModelCard]:

@@ -221,6 +221,11 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--text", help="words in messages, names, subjects, paths")
     what.add_argument("--account", help="a phone number, JID or part of one")
     p.add_argument("--limit", type=_positive, default=50, help="at most so many hits (default 50)")
+    p.add_argument(
+        "--quick",
+        action="store_true",
+        help="with --image: do not lay it on every picture, to find what it is a part of",
+    )
 
     p = verb("review")
     p.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")

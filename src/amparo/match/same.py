@@ -209,13 +209,26 @@ def reasons_for(judged: Judged) -> list[str]:
     candidate, fit, why_not = judged
     rate = RATES[candidate.method]
     turned = ", turned" if candidate.form else ""
-    out = [f"{rate.said}: {candidate.distance} bits apart{turned}"]
+    out = [f"{rate.said}: {_apart(candidate)}{turned}"]
     if fit is not None:
         out.append(str(fit))
     verified = fit is not None and not why_not
     out.append("verified: the same picture" if verified else f"likely the same, check: {why_not}")
     out.append(f"known errors: {rate}")
     return out if fit is None else [*out, f"known errors: {RATES['detail']}"]
+
+
+def _apart(candidate: Candidate) -> str:
+    if candidate.method != "cut":
+        return f"{candidate.distance} bits apart"
+    part, of = (
+        (candidate.centre_place, "it")
+        if candidate.place == WHOLE
+        else (candidate.place, "what is looked for")
+    )
+    left, top, right, bottom = (f"{share:.0%}" for share in part)
+    where = f"from {left} to {right} across and from {top} to {bottom} down of {of}"
+    return f"correlation {1 - candidate.distance / 1000:.2f}, {where}"
 
 
 def link(judged: Judged, joined: dict[Id, Joined]) -> Link:

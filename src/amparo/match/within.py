@@ -1,0 +1,299 @@
+"""What a picture was cut out of, and what was cut out of it: laid on every picture there is, at all places and sizes.
+
+Hashes of parts find the cuts they were made for. Here it may be any rectangle that is no smaller than a third of
+the larger picture, upright or mirrored, and nothing needs to have been kept for it but the small pictures. Three
+steps, each on what the one before left: normalised cross-correlation of pictures of :data:`SIDE` pixels,
+the same about the best place at :data:`FINER`, and the comparison in detail of :mod:`amparo.match.register`.
+Only the last calls two pictures the same.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from PIL import Image
+
+from amparo.kit.view import View
+from amparo.match.near import FLOOR
+from amparo.match.same import Judged, Thumbs, judge
+from amparo.match.wider import WHOLE, Candidate, Place
+from amparo.model import Fingerprint, Id, StackMember
+
+METHOD = "cut"
+SIDE = 24
+"""Pixels of the longer side at which everything is laid on everything."""
+LEAST = 8
+"""Pixels of the longer side of the smallest part that is looked for: a third."""
+FINER = 72
+FAINT = 0.7
+"""Correlation at :data:`SIDE` from which they may be laid again."""
+FOLLOWED = 400
+"""How many of the best are laid again at :data:`FINER`."""
+COMPARED = 40
+"""How many of those are compared in detail."""
+CLOSE, SUGGESTED = 200, 50
+"""Thousandths below full correlation up to which they are, and up to which what does not agree is named nevertheless."""
+_LEAST_VARIANCE = 9.0
+_AT_ONCE = 2048
+_MIRRORED = 5
+"""The number of this form in the order of ``pdq8``."""
+
+Greys = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+class Lay(NamedTuple):
+    """How one picture lies best on another."""
+
+    score: float
+    """Normalised cross-correlation, -1 to 1."""
+    asked: Place
+    """The part of the picture that is looked for, as it is (not mirrored)."""
+    stored: Place
+    mirrored: bool
+
+
+def centres(view: View) -> tuple[list[Id], dict[Id, list[Id]]]:
+    """The pictures that anything is laid on, one of each stack, and what else lies in the stacks; featureless
+    ones are left out."""
+    stacks = dict(view.columns(StackMember, "content", "stack"))
+    others: dict[Id, list[Id]] = defaultdict(list)
+    found = set()
+    for content, quality in view.columns(Fingerprint, "content", "quality", algorithm="pdq"):
+        if quality >= FLOOR:
+            centre = stacks.get(content, content)
+            found.add(centre)
+            if centre != content:
+                others[centre].append(content)
+    return sorted(found), others
+
+
+def cut_outs(
+    asked: bytes, stored: Sequence[Id], thumbs: Thumbs, step: Callable[[int], None]
+) -> list[Judged]:
+    """The contents that show a part of a picture, or of which it is a part, the surest first.
+
+    ``asked`` is its encoded small picture. What does not lie on it closely is left out, what does and was not
+    found to agree in detail says why. ``distance`` of a candidate is in thousandths below full correlation,
+    its places are of the upright pictures. ``step`` is called with the number of contents gone over since.
+    """
+    search = _Search(_opened(asked).convert("L"))
+    found: list[tuple[Lay, Id]] = []
+    blocks = [stored[at : at + _AT_ONCE] for at in range(0, len(stored), _AT_ONCE)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for ids, lays in zip(
+            blocks, pool.map(lambda b: search.over(b, thumbs), blocks), strict=True
+        ):
+            found = sorted(found + lays, key=_sure)[:FOLLOWED]
+            step(len(ids))
+        placed = sorted(pool.map(partial(search.placed, thumbs), found), key=_sure)
+    candidates = [
+        Candidate(METHOD, "", lay.asked, _MIRRORED * lay.mirrored, content, lay.stored, distance)
+        for lay, content in placed[:COMPARED]
+        if (distance := round(1000 * (1 - lay.score))) <= CLOSE
+    ]
+    judged = judge(candidates, lambda id: thumbs(id) if id else asked, {})
+    sure = [one for one in judged if one.fit is not None and not one.why_not]
+    return sure + [one for one in judged if one not in sure and one.candidate.distance <= SUGGESTED]
+
+
+def _sure(found: tuple[Lay, Id]) -> tuple[float, Id]:
+    return -found[0].score, found[1]
+
+
+class _Search:
+    """One picture, upright and mirrored, ready to be laid on others and to have others laid on it."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.forms = [picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+        self.sizes = [_size(picture, longest) for longest in range(LEAST, SIDE + 1)]
+        self.pieces = [
+            np.concatenate([_unit(_made(form, size)).ravel() for size in self.sizes])
+            for form in self.forms
+        ]
+        self.small = [_made(form, _size(picture, SIDE)) for form in self.forms]
+
+    def over(self, ids: list[Id], thumbs: Thumbs) -> list[tuple[Lay, Id]]:
+        """How each lies best, the surest of them."""
+        groups: dict[tuple[int, int], list[tuple[Id, Greys]]] = defaultdict(list)
+        for content in ids:
+            grey = _grey(thumbs(content), SIDE)
+            if grey is not None:
+                groups[grey.shape].append((content, grey))
+        out: list[tuple[Lay, Id]] = []
+        for group in groups.values():
+            lays = self._lays(np.stack([grey for _, grey in group]))
+            out += zip(lays, (content for content, _ in group), strict=True)
+        return sorted((one for one in out if one[0].score >= FAINT), key=_sure)[:FOLLOWED]
+
+    def _lays(self, greys: Greys) -> list[Lay]:
+        best = [Lay(-1.0, WHOLE, WHOLE, False)] * len(greys)
+        for mirrored in (False, True):
+            for lays in (self._on(greys, mirrored), self._under(greys, mirrored)):
+                best = [
+                    max(a, b, key=lambda lay: lay.score) for a, b in zip(best, lays, strict=True)
+                ]
+        return best
+
+    def _on(self, greys: Greys, mirrored: bool) -> list[Lay]:
+        """The picture laid on each of some of one size."""
+        from amparo.match.compiled.laying import LANES, laid
+
+        high, wide = greys.shape[1:]
+        heights, widths = (np.array(n) for n in zip(*((h, w) for w, h in self.sizes), strict=True))
+        out = []
+        for at in range(0, len(greys), LANES):
+            some = greys[at : at + LANES]
+            lanes = np.zeros((high, wide, LANES), np.int32)
+            lanes[:, :, : len(some)] = some.transpose(1, 2, 0)
+            stored = lanes.astype(np.float32).reshape(high, -1)
+            scores, places = laid(
+                stored, _sums(lanes), _sums(lanes**2), self.pieces[mirrored], heights, widths,
+                np.float32(_LEAST_VARIANCE),
+            )  # fmt: skip
+            found = zip(scores.tolist(), places.tolist(), strict=True)
+            for score, (piece, y, x) in islice(found, len(some)):
+                place = x / wide, y / high, (x + widths[piece]) / wide, (y + heights[piece]) / high
+                out.append(Lay(score, WHOLE, place, mirrored))
+        return out
+
+    def _under(self, greys: Greys, mirrored: bool) -> list[Lay]:
+        """Each of some of one size laid on the picture."""
+        high, wide = greys.shape[1:]
+        asked = self.small[mirrored]
+        best = np.full(len(greys), -1.0, np.float32)
+        places = np.zeros((len(greys), 4))
+        flat = greys.astype(np.float32)
+        for longest in range(LEAST, SIDE + 1):
+            w, h = _fitted(wide, high, longest)
+            if h > asked.shape[0] or w > asked.shape[1]:
+                continue
+            made = _shares(high, h) @ flat @ _shares(wide, w).T
+            pieces = _units(made.reshape(len(greys), -1))
+            windows = sliding_window_view(asked, (h, w))
+            spots = _units(windows.reshape(-1, h * w))
+            scores = pieces @ spots.T
+            spot = scores.argmax(axis=1)
+            score = scores[np.arange(len(greys)), spot]
+            y, x = np.divmod(spot, windows.shape[1])
+            place = np.stack([x, y, x + w, y + h], axis=1) / (asked.shape[::-1] * 2)
+            better = score > best
+            best[better], places[better] = score[better], place[better]
+        return [
+            Lay(score, _turned((l, t, r, b), mirrored), WHOLE, mirrored)
+            for score, (l, t, r, b) in zip(best.tolist(), places.tolist(), strict=True)
+        ]
+
+    def placed(self, thumbs: Thumbs, found: tuple[Lay, Id]) -> tuple[Lay, Id]:
+        """The same about that place at the finer size."""
+        lay, content = found
+        data = thumbs(content)
+        assert data is not None  # it was there a moment ago
+        other = _opened(data).convert("L")
+        asked = self.forms[lay.mirrored]
+        if lay.asked == WHOLE:
+            score, place = _about(asked, other, lay.stored)
+            return Lay(score, WHOLE, place, lay.mirrored), content
+        score, place = _about(other, asked, _turned(lay.asked, lay.mirrored))
+        return Lay(score, _turned(place, lay.mirrored), WHOLE, lay.mirrored), content
+
+
+def _about(piece: Image.Image, whole: Image.Image, place: Place) -> tuple[float, Place]:
+    """Where a picture lies best on another about a place, and how well."""
+    ground = _made(whole, _size(whole, FINER)).astype(np.float32)
+    high, wide = ground.shape
+    longest = max((place[2] - place[0]) * wide, (place[3] - place[1]) * high)
+    step = FINER // SIDE
+    reach = step + 1
+    best, where = -1.0, place
+    for side in range(round(longest) - step, round(longest) + step + 1):
+        w, h = _fitted(piece.width, piece.height, side)
+        if h > high or w > wide:
+            continue
+        left = round((place[0] + place[2]) / 2 * wide - w / 2)
+        top = round((place[1] + place[3]) / 2 * high - h / 2)
+        x0, x1 = max(0, left - reach), min(wide - w, left + reach)
+        y0, y1 = max(0, top - reach), min(high - h, top + reach)
+        if x0 > x1 or y0 > y1:
+            continue
+        windows = sliding_window_view(ground[y0 : y1 + h, x0 : x1 + w], (h, w))
+        spots = _units(windows.reshape(-1, h * w))
+        scores = spots @ _unit(_made(piece, (w, h))).ravel()
+        spot = int(scores.argmax())
+        if scores[spot] > best:
+            y, x = y0 + spot // windows.shape[1], x0 + spot % windows.shape[1]
+            best = float(scores[spot])
+            where = x / wide, y / high, (x + w) / wide, (y + h) / high
+    return best, where
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=("JPEG", "WEBP"))
+
+
+def _turned(place: Place, mirrored: bool) -> Place:
+    left, top, right, bottom = place
+    return (1 - right, top, 1 - left, bottom) if mirrored else place
+
+
+def _size(picture: Image.Image, longest: int) -> tuple[int, int]:
+    return _fitted(picture.width, picture.height, longest)
+
+
+def _fitted(width: int, height: int, longest: int) -> tuple[int, int]:
+    """Width and height with this longer side."""
+    k = longest / max(width, height)
+    return max(1, round(width * k)), max(1, round(height * k))
+
+
+def _made(picture: Image.Image, size: tuple[int, int]) -> Greys:
+    return np.asarray(picture.resize(size, Image.Resampling.BOX))
+
+
+def _grey(data: bytes | None, longest: int) -> Greys | None:
+    """A small picture at this longer side; JPEG is decoded no larger than needed."""
+    if data is None:
+        return None
+    picture = _opened(data)
+    size = _size(picture, longest)
+    picture.draft("L", size)
+    return _made(picture.convert("L"), size)
+
+
+def _unit(grey: Greys) -> Floats:
+    return _units(grey.reshape(1, -1)).reshape(grey.shape)
+
+
+def _units(rows: NDArray[Any]) -> Floats:
+    """Rows of mean zero and length one; of nothing but zeros where they are featureless."""
+    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float32)
+    length = np.sqrt((centred**2).sum(axis=1, keepdims=True))
+    plain = length**2 <= _LEAST_VARIANCE * rows.shape[1]
+    out: Floats = np.where(plain, 0, centred / np.maximum(length, 1e-6)).astype(np.float32)
+    return out
+
+
+def _sums(lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+    high, wide, many = lanes.shape
+    out = np.zeros((high + 1, wide + 1, many), np.int32)
+    out[1:, 1:] = lanes.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32)
+    return out
+
+
+def _shares(of: int, to: int) -> Floats:
+    """float32[to, of]: how much of each pixel of a line goes into each of a shorter one, as areas."""
+    edges = np.arange(to + 1) * of / to
+    pixels = np.arange(of)
+    covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    shares: Floats = (np.maximum(covered, 0) * to / of).astype(np.float32)
+    return shares

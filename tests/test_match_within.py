@@ -1,0 +1,145 @@
+"""Pictures of which another is any part, found by laying it on them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from amparo.cli.main import main
+from amparo.match.find import laid
+from amparo.match.within import CLOSE, cut_outs
+from amparo.model import Content, Fingerprint, Record, StackMember
+from amparo.replay.scene import render
+from memory_view import MemoryView
+
+MANY = 60
+
+
+def picture(number: int) -> Image.Image:
+    return Image.fromarray(render(f"within-{number}", 0, (800, 600)))
+
+
+def thumb(picture: Image.Image) -> bytes:
+    small = picture.convert("RGB")
+    small.thumbnail((256, 256))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=70)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def stored() -> dict[str, bytes]:
+    return {str(n): thumb(picture(n)) for n in range(MANY)}
+
+
+def any_part(whole: Image.Image, chance: Random) -> tuple[Image.Image, tuple[float, ...]]:
+    width, height = chance.uniform(0.45, 0.8), chance.uniform(0.45, 0.8)
+    left, top = chance.uniform(0, 1 - width), chance.uniform(0, 1 - height)
+    place = left, top, left + width, top + height
+    x, y = whole.size
+    return whole.crop((round(left * x), round(top * y), round((left + width) * x), round((top + height) * y))), place  # fmt: skip
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_picture_that_any_part_was_cut_out_of_is_found_with_its_place(
+    stored: dict[str, bytes], mirrored: bool
+) -> None:
+    found, gone_over = 0, 0
+    for number in range(0, MANY, 5):
+        part, place = any_part(picture(number), Random(number))
+        if mirrored:
+            part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+        def step(done: int) -> None:
+            nonlocal gone_over
+            gone_over += done
+
+        hits = cut_outs(thumb(part), sorted(stored), stored.get, step)
+        sure = [hit for hit in hits if hit.fit is not None and not hit.why_not]
+        assert {hit.candidate.centre for hit in sure} <= {str(number)}
+        for hit in sure:
+            found += 1
+            assert hit.candidate.centre_place == pytest.approx(place, abs=0.06)
+            assert (hit.candidate.form > 0) == mirrored and hit.candidate.distance <= CLOSE
+    assert found >= 11 and gone_over == MANY * 12
+
+
+def test_parts_that_were_cut_out_of_the_picture_are_found_with_their_place(
+    stored: dict[str, bytes],
+) -> None:
+    part, place = any_part(picture(7), Random(3))
+    mirrored = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    parts = {**stored, "7": thumb(part), "turned": thumb(mirrored)}
+    hits = cut_outs(stored["7"], sorted(parts), parts.get, lambda done: None)
+    sure = {hit.candidate.centre: hit.candidate for hit in hits if not hit.why_not}
+    assert set(sure) == {"7", "turned"}
+    assert [sure[n].form > 0 for n in ("7", "turned")] == [False, True]
+    for candidate in sure.values():
+        assert candidate.place == pytest.approx(place, abs=0.06)
+
+
+def test_nothing_lies_on_what_is_plain_or_missing_and_odd_shapes_do_no_harm() -> None:
+    plain = thumb(Image.new("RGB", (300, 200), "grey"))
+    noise = np.random.default_rng(1).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    kept = {
+        "plain": plain,
+        "line": thumb(Image.new("RGB", (900, 3))),
+        "dot": thumb(Image.new("RGB", (1, 1))),
+        "noise": thumb(Image.fromarray(noise)),
+    }
+    ids = [*kept, "missing"]
+    for asked in (*kept.values(), thumb(picture(1))):
+        hits = cut_outs(asked, ids, kept.get, lambda done: None)
+        assert {hit.candidate.centre for hit in hits} <= {"noise"}
+
+
+def test_copies_in_the_stack_of_what_was_found_are_named_too() -> None:
+    records: list[Record] = []
+    names = ["a", "b", "c"]
+    contents = {
+        n: Content(sha256=n * 64, sha1="", md5="", size=1, mime="image/jpeg") for n in names
+    }
+    records += contents.values()
+    ids = {n: content.id for n, content in contents.items()}
+    for n in names:
+        records.append(Fingerprint(content=ids[n], algorithm="pdq", value=bytes(32), quality=100))
+    records.append(StackMember(content=ids["a"], stack=ids["a"], distance=0, method="pdq"))
+    records.append(StackMember(content=ids["b"], stack=ids["a"], distance=4, method="pdq"))
+    small = {ids["a"]: thumb(picture(1)), ids["c"]: thumb(picture(2))}
+    part, _ = any_part(picture(1), Random(1))
+    view = MemoryView(records)
+    hits = laid(view, thumb(part), small.get, set(), lambda done, total: None)
+    assert [hit.content for hit in hits] == [ids["a"], ids["b"]]
+    assert all(hit.verified and hit.method == "cut" for hit in hits)
+    assert ids["a"] in hits[1].reasons[0] and "across" in hits[0].reasons[0]
+    assert laid(view, thumb(part), small.get, {ids["a"], ids["b"]}, lambda d, t: None) == []
+
+
+def test_find_names_what_a_picture_is_a_part_of_and_says_when_it_did_not_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, case, query = tmp_path / "phone", tmp_path / "c.amparo", tmp_path / "query.jpg"
+    root.mkdir()
+    for number in range(3):
+        picture(number).save(root / f"{number}.jpg", quality=90)
+    part, _ = any_part(picture(1), Random(4))
+    part.save(query, quality=80)
+    for words in (["new", str(case)], ["add", str(case), str(root), "--exhibit", "E"]):
+        main(words)
+    main(["run", str(case)])
+    capsys.readouterr()
+    assert main(["find", str(case), "--image", str(query), "--quick"]) == 0
+    nothing, missing = capsys.readouterr().out.splitlines()
+    assert nothing == "Nothing found." and "a part of another picture" in missing
+    assert main(["find", str(case), "--image", str(query), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["found"]
+    assert (found["method"], found["verified"]) == ("cut", True) and "1.jpg" in str(found["files"])
+    assert main(["find", str(case), "--image", str(query)]) == 0
+    said = capsys.readouterr().out
+    assert "a part, verified" in said and "across" in said and "Not looked for" not in said
