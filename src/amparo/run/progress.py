@@ -51,7 +51,9 @@ class Progress:
         text = f"  {self._name}: {self._done:,}"
         if self._total is not None:
             text += f" of {self._total:,}"
-        text += f" · {rate:,.0f} files/s · {self._bytes / seconds / 1e6:,.1f} MB/s"
+        text += f" · {rate:,.0f} files/s"
+        if self._bytes:
+            text += f" · {self._bytes / seconds / 1e6:,.1f} MB/s"
         if self._total and self._done:
             text += f" · {span((self._total - self._done) / rate)} left"
         self._out.write(f"\r\033[K{text}" if self._live else text + "\n")
