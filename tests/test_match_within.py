@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
+from amparo.cli.desk import laid_on_all
 from amparo.cli.main import main
 from amparo.match.find import laid
 from amparo.match.within import CLOSE, cut_outs
-from amparo.model import Content, Fingerprint, Record, StackMember
+from amparo.model import Content, File, Fingerprint, Record, StackMember
 from amparo.replay.scene import render
+from amparo.review.app import create_app
+from amparo.store import Case
 from memory_view import MemoryView
 
 MANY = 60
+BASE = "http://127.0.0.1:8123"
 
 
 def picture(number: int) -> Image.Image:
@@ -117,7 +123,7 @@ def test_copies_in_the_stack_of_what_was_found_are_named_too() -> None:
     hits = laid(view, thumb(part), small.get, set(), lambda done, total: None)
     assert [hit.content for hit in hits] == [ids["a"], ids["b"]]
     assert all(hit.verified and hit.method == "cut" for hit in hits)
-    assert ids["a"] in hits[1].reasons[0] and "across" in hits[0].reasons[0]
+    assert "a" * 12 in hits[1].reasons[0] and "across" in hits[0].reasons[0]
     assert laid(view, thumb(part), small.get, {ids["a"], ids["b"]}, lambda d, t: None) == []
 
 
@@ -143,3 +149,35 @@ def test_find_names_what_a_picture_is_a_part_of_and_says_when_it_did_not_look(
     assert main(["find", str(case), "--image", str(query)]) == 0
     said = capsys.readouterr().out
     assert "a part, verified" in said and "across" in said and "Not looked for" not in said
+
+
+def test_the_desk_lays_a_picture_of_the_case_on_all_others_when_asked(tmp_path: Path) -> None:
+    root, path = tmp_path / "phone", tmp_path / "c.amparo"
+    root.mkdir()
+    for number in range(3):
+        picture(number).save(root / f"{number}.jpg", quality=90)
+    part, _ = any_part(picture(1), Random(4))
+    part.save(root / "part.jpg", quality=80)
+    (root / "words.txt").write_text("words")
+    for words in (["new"], ["add", str(root), "--exhibit", "E"], ["run"]):
+        main([words[0], str(path), *words[1:]])
+    with Case.open(path, write=True) as case:
+        ids = {file.path: file.content for file in case.store.each(File)}
+        app = create_app(case, "x", lambda *_: None, "Analyst 1", parts=partial(laid_on_all, case))
+        desk = TestClient(app, base_url=BASE)
+        desk.get("/?token=x")
+        assert "/parts" in desk.get(f"/content/{ids['part.jpg']}").text
+        assert "/parts" not in desk.get(f"/content/{ids['words.txt']}").text
+        for asked, there in (("part.jpg", "1.jpg"), ("1.jpg", "part.jpg")):
+            answer = desk.get(
+                f"/content/{ids[asked]}/parts", headers={"accept": "application/json"}
+            )
+            (row,) = answer.json()["rows"]
+            assert (row["hit"]["content"], row["hit"]["verified"]) == (ids[there], True)
+            page = desk.get(f"/content/{ids[asked]}/parts", headers={"accept": "text/html"}).text
+            assert "verified" in page and there in page and "across" in page
+        assert "No other picture" in desk.get(f"/content/{ids['2.jpg']}/parts").text
+        for wrong in (ids["words.txt"], "x"):
+            assert desk.get(f"/content/{wrong}/parts").status_code == 404
+        logged = [a for _, a, _ in case.store.history(ids["part.jpg"])]
+        assert [a.performer for a in logged if a.kind == "review/parts"] == ["Analyst 1"] * 2

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from amparo.cli.case import opened
 from amparo.cli.say import DONE, Refused, json_text
+
+if TYPE_CHECKING:
+    from amparo.model import Id
+    from amparo.review.desk import Laid
+    from amparo.store import Case
 
 
 def review(args: argparse.Namespace) -> int:
@@ -23,11 +30,28 @@ def review(args: argparse.Namespace) -> int:
                 performer=args.performer or getpass.getuser(),
                 open_browser=not args.no_open,
                 piece=pictures.piece,
+                parts=partial(laid_on_all, case),
                 announce=_as_json if args.json else announced,
             )
         except (ValueError, OSError) as error:  # an unknown scheme, a port that is taken
             raise Refused(str(error)) from error
     return DONE
+
+
+def laid_on_all(case: Case, content: Id) -> list[Laid]:
+    """The contents that a picture of the case is a part of, or that are a part of it; not its own stack."""
+    from amparo.match.find import laid
+    from amparo.model import StackMember
+    from amparo.review.desk import Laid
+    from amparo.run.local import thumb_of
+
+    seen = thumb_of(case, content)
+    if seen is None:
+        return []
+    own = next((m.stack for m in case.store.each(StackMember, content=content)), content)
+    known = {content, *(m.content for m in case.store.each(StackMember, stack=own))}
+    hits = laid(case.store, seen, partial(thumb_of, case), known, lambda done, total: None)
+    return [Laid(hit.content, hit.verified, hit.reasons) for hit in hits]
 
 
 def _as_json(address: str) -> None:

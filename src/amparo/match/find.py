@@ -80,8 +80,9 @@ def laid(
     for judged in cut_outs(seen, stored, thumbs, lambda done: step(done, len(stored))):
         hit = _wider(judged)
         out.append(hit)
-        said = f"a copy of {hit.content}, of which this was found"
         copies = others[hit.content] if hit.verified else []
+        centre = view.get(Content, hit.content) if copies else None
+        said = f"a copy of {centre.sha256[:12] if centre else hit.content}, of which this was found"
         out += [hit._replace(content=one, reasons=(said, *hit.reasons)) for one in copies]
     return [hit for hit in out if hit.content not in sure]
 

@@ -23,6 +23,7 @@ from amparo.review import (
     accounts,
     actions,
     content,
+    cut,
     gallery,
     graph,
     judge,
@@ -36,14 +37,14 @@ from amparo.review import (
     thread,
     threads,
 )
-from amparo.review.desk import HERE, Desk, Piece, no_piece, now
+from amparo.review.desk import HERE, Desk, Parts, Piece, no_parts, no_piece, now
 from amparo.review.door import Door
 from amparo.review.reads import Reads
 from amparo.store.backend import StoreRefused
 from amparo.store.case import Case
 
 PAGES = (overview, gallery, content, threads, thread, messages, accounts, account, graph, record,
-         recovered, problems, search, actions, judge, links)  # fmt: skip
+         recovered, problems, search, actions, judge, links, cut)  # fmt: skip
 DAY = 86_400_000
 SILENT: TelemetryConfig = {
     "auto_configure": False,
@@ -60,12 +61,13 @@ def create_app(
     picture: Callable[[Id, int], bytes | None],
     performer: str,
     piece: Piece = no_piece,
+    parts: Parts = no_parts,
 ) -> FastAPI:
     """The desk over an open case.
 
     ``token`` opens it once as ``/?token=...``. ``picture(content, longest side)`` gives WebP bytes,
     or None; it is called only after the consultation was logged. ``performer`` names the analyst in
-    every action and mark; ``piece`` gives the bytes a record rests on. Raises ValueError when the case
+    every action and mark; ``piece`` gives the bytes a record rests on, ``parts`` lays a picture on all others. Raises ValueError when the case
     names a category scheme that is not known.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=SILENT)
@@ -74,6 +76,7 @@ def create_app(
         picture=picture,
         performer=performer,
         piece=piece,
+        parts=parts,
         scheme=find_scheme(case.config.scheme),
         reveals=Reads(case.store).revealed_since(performer, now() // DAY * DAY),
     )
@@ -124,6 +127,7 @@ def serve(
     performer: str = "",
     open_browser: bool = True,
     piece: Piece = no_piece,
+    parts: Parts = no_parts,
     announce: Callable[[str], None] = announced,
 ) -> None:
     """Serves the desk on 127.0.0.1 until interrupted; tells the one-time address.
@@ -131,7 +135,7 @@ def serve(
     ``port`` 0 takes a free one. Raises OSError when the port is taken.
     """
     token = secrets.token_urlsafe(32)
-    app = create_app(case, token, picture, performer, piece)
+    app = create_app(case, token, picture, performer, piece, parts)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

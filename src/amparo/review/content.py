@@ -25,6 +25,7 @@ from amparo.model import (
     StackMember,
     Unseen,
 )
+from amparo.review.cut import seconds
 from amparo.review.desk import Desk
 from amparo.review.films import FORMS, film_of
 from amparo.review.learnt import told
@@ -112,6 +113,7 @@ def content(request: Request, id: Id) -> Response:
             ],
             "grade": desk.grade(centre),
             "exhibits": directory.exhibits,
+            "parts_seconds": seconds(desk),
             "visual": this is not None
             and this.mime.startswith(("image/", "video/", "application/pdf")),
         },

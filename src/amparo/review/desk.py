@@ -51,6 +51,25 @@ Piece = Callable[[At, int], bytes]
 """The bytes a record rests on, at most so many; ValueError in words where they cannot be read."""
 
 
+@dataclass(frozen=True)
+class Laid:
+    """A content that a picture is a part of, or that is a part of it."""
+
+    content: Id
+    verified: bool
+    """Whether they agree in detail; else a person is to check."""
+    reasons: tuple[str, ...]
+
+
+Parts = Callable[[Id], list[Laid]]
+"""Lays the picture of a content on all others."""
+
+
+def no_parts(content: Id) -> list[Laid]:
+    """Stands in where nothing can be laid."""
+    return []
+
+
 def no_piece(at: At, most: int) -> bytes:
     """Stands in where the desk has no evidence at hand."""
     raise ValueError("the evidence is not at hand here")
@@ -114,6 +133,7 @@ class Desk:
     performer: str
     scheme: Scheme
     piece: Piece = no_piece
+    parts: Parts = no_parts
     revealed: set[Id] = field(default_factory=set)
     """Contents whose consultation is in the log, and whose picture may therefore be sent."""
     reveals: int = 0
