@@ -254,12 +254,15 @@ def _where(case: Case, hit: Alike) -> dict[str, object]:
 
 
 def _lines(row: dict[str, object]) -> list[str]:
+    from amparo.match.same import apart
+
     files = row["files"]
     assert isinstance(files, list)
     reasons = row["reasons"]
     assert isinstance(reasons, list)
     how = SAID[str(row["method"])] if row["verified"] else "likely the same, check"
-    how += "" if row["method"] == "exact" else f", distance {row['distance']}"
+    if row["method"] != "exact":
+        how += ", " + apart(str(row["method"]), int(str(row["distance"])))
     how += ", turned" if row["turned"] else ""
     head = f"{row['sha256']}  {row['mime']}  {how}  {row['postings']} postings"
     why = [] if row["method"] == "exact" else [f"    why: {reason}" for reason in reasons]

@@ -53,6 +53,8 @@ _STORED = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T
 _FORMS = (None, _T.ROTATE_90, _T.ROTATE_180, _T.ROTATE_270, _T.FLIP_TOP_BOTTOM,
           _T.FLIP_LEFT_RIGHT, _T.TRANSPOSE, _T.TRANSVERSE)  # fmt: skip
 """What makes the picture whose upright hash is this form's, in the order of ``pdq8``."""
+MIRRORED = 5
+"""The number of the form that is mirrored left to right."""
 
 
 class Judged(NamedTuple):
@@ -208,27 +210,34 @@ def reasons_for(judged: Judged) -> list[str]:
     """Why two pictures are held to be the same, or may be, and how often that is wrong."""
     candidate, fit, why_not = judged
     rate = RATES[candidate.method]
-    turned = ", turned" if candidate.form else ""
-    out = [f"{rate.said}: {_apart(candidate)}{turned}"]
+    turned = {0: "", MIRRORED: ", mirrored"}.get(candidate.form, ", turned")
+    where = _where(candidate) if candidate.method == "cut" else ""
+    out = [f"{rate.said}: {apart(candidate.method, candidate.distance)}{where}{turned}"]
     if fit is not None:
         out.append(str(fit))
     verified = fit is not None and not why_not
-    out.append("verified: the same picture" if verified else f"likely the same, check: {why_not}")
+    same = "one shows a part of the other" if candidate.method == "cut" else "the same picture"
+    out.append(f"verified: {same}" if verified else f"likely the same, check: {why_not}")
     out.append(f"known errors: {rate}")
     return out if fit is None else [*out, f"known errors: {RATES['detail']}"]
 
 
-def _apart(candidate: Candidate) -> str:
-    if candidate.method != "cut":
-        return f"{candidate.distance} bits apart"
+def apart(method: str, distance: int) -> str:
+    """How far two pictures are from each other, in words."""
+    if method == "cut":
+        return f"correlation {1 - distance / 1000:.2f}"
+    return f"{distance / 1000:.3f} apart" if method == "model" else f"{distance} bits apart"
+
+
+def _where(candidate: Candidate) -> str:
+    """Which part of which picture the other is."""
     part, of = (
         (candidate.centre_place, "it")
         if candidate.place == WHOLE
         else (candidate.place, "what is looked for")
     )
     left, top, right, bottom = (f"{share:.0%}" for share in part)
-    where = f"from {left} to {right} across and from {top} to {bottom} down of {of}"
-    return f"correlation {1 - candidate.distance / 1000:.2f}, {where}"
+    return f", from {left} to {right} across and from {top} to {bottom} down of {of}"
 
 
 def link(judged: Judged, joined: dict[Id, Joined]) -> Link:

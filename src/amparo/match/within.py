@@ -25,7 +25,7 @@ from PIL import Image
 
 from amparo.kit.view import View
 from amparo.match.near import FLOOR
-from amparo.match.same import Judged, Thumbs, judge
+from amparo.match.same import MIRRORED, Judged, Thumbs, judge
 from amparo.match.wider import WHOLE, Candidate, Place
 from amparo.model import Fingerprint, Id, StackMember
 
@@ -45,8 +45,6 @@ CLOSE, SUGGESTED = 200, 50
 """Thousandths below full correlation up to which they are, and up to which what does not agree is named nevertheless."""
 _LEAST_VARIANCE = 9.0
 _AT_ONCE = 2048
-_MIRRORED = 5
-"""The number of this form in the order of ``pdq8``."""
 
 Greys = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -98,7 +96,7 @@ def cut_outs(
             step(len(ids))
         placed = sorted(pool.map(partial(search.placed, thumbs), found), key=_sure)
     candidates = [
-        Candidate(METHOD, "", lay.asked, _MIRRORED * lay.mirrored, content, lay.stored, distance)
+        Candidate(METHOD, "", lay.asked, MIRRORED * lay.mirrored, content, lay.stored, distance)
         for lay, content in placed[:COMPARED]
         if (distance := round(1000 * (1 - lay.score))) <= CLOSE
     ]
