@@ -4,20 +4,33 @@
     python benchmarks/operation.py --out FOLDER --scale small    9 exhibits
 
 Building, then ``amparo demo`` over what was built (every stage and the score), ``amparo run`` again over the
-finished case and ``amparo verify``. Memory is the sum of what each process holds for itself and its share of
+finished case, ``amparo verify``, and ``amparo find --image`` for any part of each of some pictures. Memory is the sum of what each process holds for itself and its share of
 what several hold (Pss), asked for every half second; Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import resource
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from pathlib import Path
+from random import Random
 
+from edits import any_part
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from amparo.model import StackMember
+from amparo.run.picture import Pictures
+from amparo.store import Case
+
+PARTS = 10
 BUILD = "import sys; from pathlib import Path; from amparo.replay import build; build(Path(sys.argv[1]), sys.argv[2])"
 
 
@@ -67,6 +80,21 @@ def step(name: str, *command: str | Path) -> str:
     return said
 
 
+def cut_out(path: Path, out: Path) -> list[tuple[str, Path]]:
+    """Any part of each of some pictures of the case, as JPEG 70, and which picture it is of."""
+    made = []
+    chance = Random(1)
+    with Case.open(path, write=True) as case, Pictures(case) as pictures:
+        centres = sorted(m.content for m in case.store.each(StackMember) if m.content == m.stack)
+        for content in chance.sample(centres, min(PARTS, len(centres))):
+            seen = pictures.larger(content, 1024)
+            if seen is not None:
+                file = out / f"part-{len(made)}.jpg"
+                any_part(Image.open(io.BytesIO(seen)), chance).save(file, quality=70)
+                made.append((content, file))
+    return made
+
+
 def main() -> None:
     """Prints a line for each step, then the findings and the score."""
     options = argparse.ArgumentParser(
@@ -86,6 +114,15 @@ def main() -> None:
     )  # fmt: skip
     step("a second run", *amparo, "run", case)
     step("verify", *amparo, "verify", case)
+    answers = []
+    for content, part in cut_out(case, given.out):
+        answer = step("find --image PART", *amparo, "find", case, "--image", part, "--json")
+        sure = [hit["content"] for hit in json.loads(answer)["found"] if hit["verified"]]
+        answers.append((content in sure, len(set(sure) - {content})))
+    right, others = (sum(column) for column in zip(*answers, strict=True))
+    print(
+        f"found by any part of it: {right} of {len(answers)}; other pictures called the same: {others}"
+    )
     print(said[said.index("Findings") :])
 
 
