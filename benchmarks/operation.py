@@ -26,7 +26,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from amparo.model import StackMember
+from amparo.match.within import centres
 from amparo.run.picture import Pictures
 from amparo.store import Case
 
@@ -80,18 +80,18 @@ def step(name: str, *command: str | Path) -> str:
     return said
 
 
-def cut_out(path: Path, out: Path) -> list[tuple[str, Path]]:
-    """Any part of each of some pictures of the case, as JPEG 70, and which picture it is of."""
+def cut_out(path: Path, out: Path) -> list[tuple[set[str], Path]]:
+    """Any part of each of some pictures of the case that are not featureless, as JPEG 70, and the stack it is of."""
     made = []
     chance = Random(1)
     with Case.open(path, write=True) as case, Pictures(case) as pictures:
-        centres = sorted(m.content for m in case.store.each(StackMember) if m.content == m.stack)
-        for content in chance.sample(centres, min(PARTS, len(centres))):
+        stored, copies = centres(case.store)
+        for content in chance.sample(stored, min(PARTS, len(stored))):
             seen = pictures.larger(content, 1024)
             if seen is not None:
                 file = out / f"part-{len(made)}.jpg"
                 any_part(Image.open(io.BytesIO(seen)), chance).save(file, quality=70)
-                made.append((content, file))
+                made.append(({content, *copies[content]}, file))
     return made
 
 
@@ -115,10 +115,10 @@ def main() -> None:
     step("a second run", *amparo, "run", case)
     step("verify", *amparo, "verify", case)
     answers = []
-    for content, part in cut_out(case, given.out):
+    for stack, part in cut_out(case, given.out):
         answer = step("find --image PART", *amparo, "find", case, "--image", part, "--json")
-        sure = [hit["content"] for hit in json.loads(answer)["found"] if hit["verified"]]
-        answers.append((content in sure, len(set(sure) - {content})))
+        sure = {hit["content"] for hit in json.loads(answer)["found"] if hit["verified"]}
+        answers.append((bool(sure & stack), len(sure - stack)))
     right, others = (sum(column) for column in zip(*answers, strict=True))
     print(
         f"found by any part of it: {right} of {len(answers)}; other pictures called the same: {others}"
