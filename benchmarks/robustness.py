@@ -189,7 +189,7 @@ def measure(paths: list[Path], beside: dict[tuple[int, str], list[list[int]]]) -
         by_hashes = {a.content for a in found if a.verified}
         if name in LAID and it.thumb is not None:
             laid_on += len(paths) - 1
-            parts = laid(view, it.thumb, small, by_hashes, lambda done, total: None)
+            parts, _ = laid(view, it.thumb, small, by_hashes, lambda done, total: None)
             had = {a.content for a in parts}
             found = [a for a in found if a.content not in had] + parts
         sets = {
@@ -260,9 +260,10 @@ def alike_by_layout(count: int = 40) -> None:
     for name, one in looked.items():
         hits = alike(view, one.prints, one.thumb, 1, lambda id: looked[id].thumb)
         if one.thumb is not None:
+            found = {hit.content for hit in hits}
             hits += laid(
-                view, one.thumb, lambda id: looked[id].thumb, set(), lambda done, total: None
-            )
+                view, one.thumb, lambda id: looked[id].thumb, found, lambda done, total: None
+            )[0]
         for hit in hits:
             if hit.content != name:
                 way = "PDQ 31" if hit.method == "pdq" else f"{hit.method}, verified {hit.verified}"

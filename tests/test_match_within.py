@@ -16,7 +16,10 @@ from PIL import Image
 from amparo.cli.desk import laid_on_all
 from amparo.cli.main import main
 from amparo.match.find import laid
-from amparo.match.within import CLOSE, cut_outs
+from amparo.match.register import Fit
+from amparo.match.same import Judged, reasons_for
+from amparo.match.wider import WHOLE, Candidate
+from amparo.match.within import SURE, _doubted, centres, cut_outs
 from amparo.model import Content, File, Fingerprint, Record, StackMember
 from amparo.replay.scene import render
 from amparo.review.app import create_app
@@ -66,13 +69,13 @@ def test_the_picture_that_any_part_was_cut_out_of_is_found_with_its_place(
             nonlocal gone_over
             gone_over += done
 
-        hits = cut_outs(thumb(part), sorted(stored), stored.get, step)
+        hits = cut_outs(thumb(part), sorted(stored), stored.get, step).judged
         sure = [hit for hit in hits if hit.fit is not None and not hit.why_not]
         assert {hit.candidate.centre for hit in sure} <= {str(number)}
         for hit in sure:
             found += 1
             assert hit.candidate.centre_place == pytest.approx(place, abs=0.06)
-            assert (hit.candidate.form > 0) == mirrored and hit.candidate.distance <= CLOSE
+            assert (hit.candidate.form > 0) == mirrored and hit.candidate.distance <= SURE
     assert found >= 11 and gone_over == MANY * 12
 
 
@@ -82,7 +85,7 @@ def test_parts_that_were_cut_out_of_the_picture_are_found_with_their_place(
     part, place = any_part(picture(7), Random(3))
     mirrored = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     parts = {**stored, "7": thumb(part), "turned": thumb(mirrored)}
-    hits = cut_outs(stored["7"], sorted(parts), parts.get, lambda done: None)
+    hits = cut_outs(stored["7"], sorted(parts), parts.get, lambda done: None).judged
     sure = {hit.candidate.centre: hit.candidate for hit in hits if not hit.why_not}
     assert set(sure) == {"7", "turned"}
     assert [sure[n].form > 0 for n in ("7", "turned")] == [False, True]
@@ -98,11 +101,14 @@ def test_nothing_lies_on_what_is_plain_or_missing_and_odd_shapes_do_no_harm() ->
         "line": thumb(Image.new("RGB", (900, 3))),
         "dot": thumb(Image.new("RGB", (1, 1))),
         "noise": thumb(Image.fromarray(noise)),
+        "torn": thumb(picture(2))[:200],
+        "words": b"words",
     }
     ids = [*kept, "missing"]
-    for asked in (*kept.values(), thumb(picture(1))):
-        hits = cut_outs(asked, ids, kept.get, lambda done: None)
-        assert {hit.candidate.centre for hit in hits} <= {"noise"}
+    for asked in (plain, kept["line"], kept["dot"], kept["noise"], thumb(picture(1))):
+        found = cut_outs(asked, ids, kept.get, lambda done: None)
+        assert {hit.candidate.centre for hit in found.judged} <= {"noise"}
+        assert found.missing == 3
 
 
 def test_copies_in_the_stack_of_what_was_found_are_named_too() -> None:
@@ -120,11 +126,69 @@ def test_copies_in_the_stack_of_what_was_found_are_named_too() -> None:
     small = {ids["a"]: thumb(picture(1)), ids["c"]: thumb(picture(2))}
     part, _ = any_part(picture(1), Random(1))
     view = MemoryView(records)
-    hits = laid(view, thumb(part), small.get, set(), lambda done, total: None)
+    hits, missing = laid(view, thumb(part), small.get, set(), lambda done, total: None)
+    assert missing == 0
     assert [hit.content for hit in hits] == [ids["a"], ids["b"]]
     assert all(hit.verified and hit.method == "cut" for hit in hits)
     assert "a" * 12 in hits[1].reasons[0] and "across" in hits[0].reasons[0]
-    assert laid(view, thumb(part), small.get, {ids["a"], ids["b"]}, lambda d, t: None) == []
+    assert laid(view, thumb(part), small.get, {ids["a"], ids["b"]}, lambda d, t: None)[0] == []
+
+
+def test_a_picture_joined_to_a_stack_by_its_details_is_laid_on_by_itself() -> None:
+    methods = {
+        "a": "PDQ within 31",
+        "b": "PDQ within 31",
+        "c": "PDQ of a part, verified: laid over",
+    }
+    records: list[Record] = []
+    ids = {}
+    for name, method in methods.items():
+        content = Content(sha256=name * 64, sha1="", md5="", size=1, mime="image/jpeg")
+        ids[name] = content.id
+        records += [
+            content,
+            Fingerprint(content=content.id, algorithm="pdq", value=bytes(32), quality=100),
+            StackMember(content=content.id, stack=ids["a"], distance=1, method=method),
+        ]
+    plain = Content(sha256="d" * 64, sha1="", md5="", size=1, mime="image/jpeg")
+    featureless = Fingerprint(content=plain.id, algorithm="pdq", value=bytes(32), quality=49)
+    stored, others = centres(MemoryView([*records, plain, featureless]))
+    assert stored == sorted([ids["a"], ids["c"]]) and dict(others) == {ids["a"]: [ids["b"]]}
+
+
+@pytest.mark.parametrize(
+    ("distance", "agreeing", "sure"), [(110, 70, True), (111, 70, False), (110, 69, False)]
+)
+def test_more_must_agree_than_of_pictures_whose_hashes_are_near(
+    distance: int, agreeing: int, sure: bool
+) -> None:
+    place = (0.25, 0.1, 0.75, 0.5)
+    candidate = Candidate("cut", "", WHOLE, 5, "c", place, distance)
+    one = _doubted(Judged(candidate, Fit(0.9, 100, agreeing, 1.0, 1.0), ""))
+    assert one.fit is not None and one.fit.same and (one.why_not == "") == sure
+    said = "; ".join(reasons_for(one))
+    assert "from 25% to 75% across and from 10% to 50% down of it, mirrored" in said
+    assert ("verified: one shows a part" in said) == sure == ("only in part" not in said)
+    turned = reasons_for(
+        one._replace(candidate=candidate._replace(place=place, centre_place=WHOLE))
+    )
+    assert "10% to 50% down of what is looked for" in turned[0]
+
+
+def test_strips_lie_on_nothing_and_stand_in_nobodys_way(stored: dict[str, bytes]) -> None:
+    strips = {
+        f"strip {n} {at}": thumb(picture(n).crop((0, at, 800, at + 40)))
+        for n in range(20)
+        for at in range(0, 560, 40)
+    }
+    assert (
+        cut_outs(strips["strip 3 80"], sorted(stored), stored.get, lambda done: None).judged == []
+    )
+    both = {**stored, **strips}
+    part, _ = any_part(picture(30), Random(2))
+    hits = cut_outs(thumb(part), sorted(both), both.get, lambda done: None).judged
+    assert [hit.candidate.centre for hit in hits if not hit.why_not] == ["30"]
+    assert not any("strip" in hit.candidate.centre for hit in hits)
 
 
 def test_find_names_what_a_picture_is_a_part_of_and_says_when_it_did_not_look(
@@ -142,9 +206,11 @@ def test_find_names_what_a_picture_is_a_part_of_and_says_when_it_did_not_look(
     capsys.readouterr()
     assert main(["find", str(case), "--image", str(query), "--quick"]) == 0
     nothing, missing = capsys.readouterr().out.splitlines()
-    assert nothing == "Nothing found." and "a part of another picture" in missing
+    assert nothing == "Nothing found." and "any part of another picture" in missing
     assert main(["find", str(case), "--image", str(query), "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)["found"]
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["parts_looked_for"], answer["not_laid_on"]) == (True, 0)
+    (found,) = answer["found"]
     assert (found["method"], found["verified"]) == ("cut", True) and "1.jpg" in str(found["files"])
     assert main(["find", str(case), "--image", str(query)]) == 0
     said = capsys.readouterr().out

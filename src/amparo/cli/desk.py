@@ -50,7 +50,7 @@ def laid_on_all(case: Case, content: Id) -> list[Laid]:
         return []
     own = next((m.stack for m in case.store.each(StackMember, content=content)), content)
     known = {content, *(m.content for m in case.store.each(StackMember, stack=own))}
-    hits = laid(case.store, seen, partial(thumb_of, case), known, lambda done, total: None)
+    hits, _ = laid(case.store, seen, partial(thumb_of, case), known, lambda done, total: None)
     return [Laid(hit.content, hit.verified, hit.reasons) for hit in hits]
 
 

@@ -87,8 +87,8 @@ def _in_case(
         return find_text(case, args) if args.text is not None else find_account(case, args)
     if args.video is not None or args.audio is not None:
         return find_film(case, args, kept)
-    hits, films = (
-        (_by_hash(case, args.hash), []) if args.hash is not None else _by_image(case, args, kept)
+    hits, films, missing = (
+        (_by_hash(case, args.hash), [], 0) if args.hash is not None else _by_image(case, args, kept)
     )
     rows = [_where(case, hit) for hit in hits[: args.limit]]
     lines = [line for row in rows for line in _lines(row)]
@@ -96,9 +96,16 @@ def _in_case(
     found: dict[str, object] = {"found": rows, "total": len(hits)}
     if args.image is not None:
         found["films"] = films[: args.limit]
-        if args.quick:
+        found["parts_looked_for"], found["not_laid_on"] = missing is not None, missing or 0
+        if missing is None:
             lines = lines or ["Nothing found."]
-            lines.append("Not looked for (--quick): whether it is a part of another picture")
+            lines.append("Not looked for: whether it is any part of another picture (--quick)")
+        elif missing:
+            lines = lines or ["Nothing found."]
+            lines.append(
+                f"Not looked for: whether it is any part of {missing:,} pictures that have no small one; "
+                "amparo run makes them"
+            )
     return found, lines
 
 
@@ -120,8 +127,8 @@ def _exact(content: str) -> Alike:
 
 def _by_image(
     case: Case, args: argparse.Namespace, kept: Kept
-) -> tuple[list[Alike], list[dict[str, object]]]:
-    """Contents like the picture, and films that show it."""
+) -> tuple[list[Alike], list[dict[str, object]], int | None]:
+    """Contents like the picture, films that show it, and on how many pictures it could not be laid: None for all."""
     import hashlib
 
     from amparo.kit.plugin import discover
@@ -155,8 +162,9 @@ def _by_image(
     seen = encode(outcome.thumbs[0]) if outcome.thumbs else None
     exact = by_hash(case.store, sha256)
     near = alike(case.store, prints, seen, orientation, partial(thumb_of, case))
+    missing: int | None = None
     if seen is not None and not args.quick:
-        near = _with_parts(case, seen, near, quiet=args.json)
+        near, missing = _with_parts(case, seen, near, quiet=args.json)
     films = [
         film
         for r in prints
@@ -165,30 +173,29 @@ def _by_image(
     ]
     for record, said in zip(models, of_models, strict=True):
         near += _by_model(case, record, said, seen, {hit.content for hit in near})
-    return [_exact(c) for c in exact] + [hit for hit in near if hit.content not in exact], films
+    hits = [_exact(c) for c in exact] + [hit for hit in near if hit.content not in exact]
+    return hits, films, missing
 
 
-def _with_parts(case: Case, seen: bytes, near: list[Alike], quiet: bool) -> list[Alike]:
-    """What was found by hashes, and what the picture is a part of or shows a part of, whatever part."""
+def _with_parts(case: Case, seen: bytes, near: list[Alike], quiet: bool) -> tuple[list[Alike], int]:
+    """What was found by hashes, and what the picture is a part of or shows a part of; of how many that is not known."""
     from amparo.match.find import laid
     from amparo.run.local import thumb_of
     from amparo.run.progress import Progress
 
     show = Progress(quiet=quiet)
-    begun = False
 
     def step(done: int, total: int) -> None:
-        nonlocal begun
-        if not begun:
+        if not done:
             show.begin("laid on every picture", total)
-            begun = True
         show.step(done)
 
     sure = {hit.content for hit in near if hit.verified}
-    parts = laid(case.store, seen, partial(thumb_of, case), sure, step)
+    parts, missing = laid(case.store, seen, partial(thumb_of, case), sure, step)
+    show.end()
     found = {hit.content for hit in parts}
     both = [hit for hit in near if hit.content not in found] + parts
-    return sorted(both, key=lambda hit: not hit.verified)
+    return sorted(both, key=lambda hit: not hit.verified), missing
 
 
 def _models(case: Case) -> list[ModelCard]:

@@ -66,8 +66,8 @@ def laid(
     thumbs: Thumbs,
     sure: Container[Id],
     step: Callable[[int, int], None],
-) -> list[Alike]:
-    """Contents that a picture is a part of, or that are a part of it, whatever part: laid on every one.
+) -> tuple[list[Alike], int]:
+    """Contents that a picture is a part of, or that are a part of it, laid on every one; and of how many it is not known.
 
     ``seen`` is its encoded small picture; what is in ``sure`` was found before. Every copy in a stack whose centre
     agrees is named. It takes a third of a millisecond a stack and core, so ``step`` is called with the stacks gone
@@ -77,14 +77,15 @@ def laid(
 
     stored, others = centres(view)
     out = []
-    for judged in cut_outs(seen, stored, thumbs, lambda done: step(done, len(stored))):
+    found = cut_outs(seen, stored, thumbs, lambda done: step(done, len(stored)))
+    for judged in found.judged:
         hit = _wider(judged)
         out.append(hit)
         copies = others[hit.content] if hit.verified else []
         centre = view.get(Content, hit.content) if copies else None
         said = f"a copy of {centre.sha256[:12] if centre else hit.content}, of which this was found"
         out += [hit._replace(content=one, reasons=(said, *hit.reasons)) for one in copies]
-    return [hit for hit in out if hit.content not in sure]
+    return [hit for hit in out if hit.content not in sure], found.missing
 
 
 def _asked(prints: Sequence[Fingerprint]) -> list[Part]:

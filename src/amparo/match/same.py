@@ -152,7 +152,9 @@ def _nth(pairs: list[tuple[Candidate, Picture | None, Picture | None]], number: 
 
 def _laid(candidate: Candidate, first: Picture | None, second: Picture | None) -> Judged:
     if first is None or second is None:
-        return Judged(candidate, None, "not compared in detail: no small picture of one")
+        return Judged(
+            candidate, None, "not compared in detail: no small picture of one, or too thin a part"
+        )
     form = _FORMS[candidate.form]
     fit = register(first.transpose(form) if form is not None else first, second)
     if page_like(first) or page_like(second):
@@ -160,14 +162,26 @@ def _laid(candidate: Candidate, first: Picture | None, second: Picture | None) -
     return Judged(candidate, fit, "" if fit.same else "details do not agree")
 
 
+def readable(data: bytes | None, mode: str, size: tuple[int, int] | None = None) -> Picture | None:
+    """An encoded small picture, decoded no larger than ``size`` needs; None where there is none or it is torn."""
+    if data is None:
+        return None
+    try:
+        picture = Image.open(io.BytesIO(data), formats=("JPEG", "WEBP"))
+        if size is not None:
+            picture.draft(mode, size)
+        return picture.convert(mode)
+    except (OSError, ValueError):
+        return None
+
+
 def _part(
     content: Id, place: Place, thumbs: Thumbs, turned: Mapping[Id, int]
 ) -> Image.Image | None:
     """A part of a small picture, its pixels in the order in which they are stored in the file."""
-    data = thumbs(content)
-    if data is None:
+    small = readable(thumbs(content), "RGB")
+    if small is None:
         return None
-    small = Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")).convert("RGB")
     back = _STORED.get(turned.get(content, 1))
     if back is not None:
         small = small.transpose(back)

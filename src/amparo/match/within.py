@@ -9,10 +9,9 @@ Only the last calls two pictures the same.
 
 from __future__ import annotations
 
-import io
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -25,29 +24,38 @@ from PIL import Image
 
 from amparo.kit.view import View
 from amparo.match.near import FLOOR
-from amparo.match.same import MIRRORED, Judged, Thumbs, judge
+from amparo.match.same import MIRRORED, Judged, Thumbs, judge, readable
 from amparo.match.wider import WHOLE, Candidate, Place
 from amparo.model import Fingerprint, Id, StackMember
 
 METHOD = "cut"
 SIDE = 24
 """Pixels of the longer side at which everything is laid on everything."""
-LEAST = 8
-"""Pixels of the longer side of the smallest part that is looked for: a third."""
+LEAST, LEAST_AREA = 8, 40
+"""Pixels of the longer side of the smallest part that is looked for, a third, and of its area: thinner strips lie well
+on much that they were not cut out of."""
 FINER = 72
 FAINT = 0.7
 """Correlation at :data:`SIDE` from which they may be laid again."""
-FOLLOWED = 400
-"""How many of the best are laid again at :data:`FINER`."""
-COMPARED = 40
-"""How many of those are compared in detail."""
-CLOSE, SUGGESTED = 200, 50
-"""Thousandths below full correlation up to which they are, and up to which what does not agree is named nevertheless."""
+FOLLOWED, SHARE_FOLLOWED = 400, 0.005
+"""How many of the best are laid again at :data:`FINER`, each of those it may be a part of and those that may be a part
+of it, at the least and as a share of all."""
+COMPARED = 30
+"""How many of those of each are compared in detail."""
+CLOSE, SURE, SUGGESTED = 200, 110, 50
+"""Thousandths below full correlation up to which they are compared, may be called the same, and are named though their
+details do not agree."""
+SURE_SHARE = 0.7
+"""Of the structured patches must agree, more than of two pictures whose hashes are near: of so many places
+the best was chosen here, and other shots of one building lie well on each other somewhere."""
+NAMED = 5
+"""Most of what does not agree in detail that is named."""
 _LEAST_VARIANCE = 9.0
-_AT_ONCE = 2048
+_AT_ONCE = 512
 
 Greys = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+_NONE = np.empty(0, np.float32)
 
 
 class Lay(NamedTuple):
@@ -61,10 +69,23 @@ class Lay(NamedTuple):
     mirrored: bool
 
 
+class Found(NamedTuple):
+    """What a picture lies on or under."""
+
+    judged: list[Judged]
+    """The surest first. ``distance`` of a candidate is in thousandths below full correlation, its places are of
+    the upright pictures."""
+    missing: int
+    """How many there is no small picture of, so that nothing is known of them."""
+
+
 def centres(view: View) -> tuple[list[Id], dict[Id, list[Id]]]:
-    """The pictures that anything is laid on, one of each stack, and what else lies in the stacks; featureless
-    ones are left out."""
-    stacks = dict(view.columns(StackMember, "content", "stack"))
+    """The pictures that anything is laid on and what each stands for besides; featureless ones are left out.
+
+    One of each stack, and each that is in a stack only because its details agree: it may show more than the centre.
+    """
+    rows = view.columns(StackMember, "content", "stack", "method")
+    stacks = {content: stack for content, stack, method in rows if "verified" not in method}
     others: dict[Id, list[Id]] = defaultdict(list)
     found = set()
     for content, quality in view.columns(Fingerprint, "content", "quality", algorithm="pdq"):
@@ -78,35 +99,72 @@ def centres(view: View) -> tuple[list[Id], dict[Id, list[Id]]]:
 
 def cut_outs(
     asked: bytes, stored: Sequence[Id], thumbs: Thumbs, step: Callable[[int], None]
-) -> list[Judged]:
-    """The contents that show a part of a picture, or of which it is a part, the surest first.
+) -> Found:
+    """The contents that show a part of a picture, or of which it is a part.
 
-    ``asked`` is its encoded small picture. What does not lie on it closely is left out, what does and was not
-    found to agree in detail says why. ``distance`` of a candidate is in thousandths below full correlation,
-    its places are of the upright pictures. ``step`` is called with the number of contents gone over since.
+    ``asked`` is its encoded small picture. What does not lie on it closely is left out, what does and does not agree
+    in detail says so. ``step`` is called with the number of contents gone over since, first with none.
     """
-    search = _Search(_opened(asked).convert("L"))
-    found: list[tuple[Lay, Id]] = []
+    picture = readable(asked, "L")
+    if picture is None:
+        return Found([], len(stored))
+    search = _Search(picture)
+    most = max(FOLLOWED, int(SHARE_FOLLOWED * len(stored)))
+    on: list[Near] = []
+    under: list[Near] = []
+    read = 0
+    step(0)
     blocks = [stored[at : at + _AT_ONCE] for at in range(0, len(stored), _AT_ONCE)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for ids, lays in zip(
-            blocks, pool.map(lambda b: search.over(b, thumbs), blocks), strict=True
-        ):
-            found = sorted(found + lays, key=_sure)[:FOLLOWED]
+        for ids, near in zip(blocks, pool.map(partial(search.over, thumbs), blocks), strict=True):
+            read += near.read
+            on, under = _best(on + near.on, most), _best(under + near.under, most)
             step(len(ids))
-        placed = sorted(pool.map(partial(search.placed, thumbs), found), key=_sure)
+        placed = [
+            _best(pool.map(partial(search.placed, thumbs), some), COMPARED) for some in (on, under)
+        ]
     candidates = [
         Candidate(METHOD, "", lay.asked, MIRRORED * lay.mirrored, content, lay.stored, distance)
-        for lay, content in placed[:COMPARED]
+        for lay, content in sorted(placed[0] + placed[1], key=_surest)
         if (distance := round(1000 * (1 - lay.score))) <= CLOSE
     ]
-    judged = judge(candidates, lambda id: thumbs(id) if id else asked, {})
-    sure = [one for one in judged if one.fit is not None and not one.why_not]
-    return sure + [one for one in judged if one not in sure and one.candidate.distance <= SUGGESTED]
+    judged = map(_doubted, judge(candidates, lambda id: thumbs(id) if id else asked, {}))
+    best: dict[Id, Judged] = {}
+    for one in judged:
+        if one.fit is not None and (one.candidate.distance <= SUGGESTED or one.fit.same):
+            known = best.get(one.candidate.centre)
+            if known is None or (known.why_not and not one.why_not):
+                best[one.candidate.centre] = one
+    sure = [one for one in best.values() if not one.why_not]
+    return Found(sure + [one for one in best.values() if one.why_not][:NAMED], len(stored) - read)
 
 
-def _sure(found: tuple[Lay, Id]) -> tuple[float, Id]:
+def _doubted(judged: Judged) -> Judged:
+    """What agrees less than is asked for here is for a person."""
+    candidate, fit, why_not = judged
+    if fit is None or why_not:
+        return judged
+    sure = candidate.distance <= SURE and fit.agreeing >= SURE_SHARE * fit.patches
+    return judged if sure else judged._replace(why_not="details agree only in part")
+
+
+Near = tuple["Lay", Id]
+
+
+def _best(found: Iterable[Near], most: int) -> list[Near]:
+    return sorted(found, key=_surest)[:most]
+
+
+def _surest(found: Near) -> tuple[float, Id]:
     return -found[0].score, found[1]
+
+
+class _Over(NamedTuple):
+    """How each of some lies best on the picture and the picture on it; how many could be read."""
+
+    on: list[Near]
+    under: list[Near]
+    read: int
 
 
 class _Search:
@@ -114,41 +172,41 @@ class _Search:
 
     def __init__(self, picture: Image.Image) -> None:
         self.forms = [picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
-        self.sizes = [_size(picture, longest) for longest in range(LEAST, SIDE + 1)]
+        self.sizes = _sizes(picture.width, picture.height)
         self.pieces = [
-            np.concatenate([_unit(_made(form, size)).ravel() for size in self.sizes])
+            np.concatenate([_unit(_made(form, size)).ravel() for size in self.sizes] or [_NONE])
             for form in self.forms
         ]
-        self.small = [_made(form, _size(picture, SIDE)) for form in self.forms]
+        self.small = [_made(form, _fitted(*form.size, SIDE)) for form in self.forms]
 
-    def over(self, ids: list[Id], thumbs: Thumbs) -> list[tuple[Lay, Id]]:
-        """How each lies best, the surest of them."""
+    def over(self, thumbs: Thumbs, ids: Sequence[Id]) -> _Over:
+        """How the picture and each of these lie on each other, where they do at all."""
         groups: dict[tuple[int, int], list[tuple[Id, Greys]]] = defaultdict(list)
         for content in ids:
-            grey = _grey(thumbs(content), SIDE)
-            if grey is not None:
+            picture = readable(thumbs(content), "L", (SIDE, SIDE))
+            if picture is not None:
+                grey = _made(picture, _fitted(*picture.size, SIDE))
                 groups[grey.shape].append((content, grey))
-        out: list[tuple[Lay, Id]] = []
+        on: list[Near] = []
+        under: list[Near] = []
         for group in groups.values():
-            lays = self._lays(np.stack([grey for _, grey in group]))
-            out += zip(lays, (content for content, _ in group), strict=True)
-        return sorted((one for one in out if one[0].score >= FAINT), key=_sure)[:FOLLOWED]
-
-    def _lays(self, greys: Greys) -> list[Lay]:
-        best = [Lay(-1.0, WHOLE, WHOLE, False)] * len(greys)
-        for mirrored in (False, True):
-            for lays in (self._on(greys, mirrored), self._under(greys, mirrored)):
-                best = [
-                    max(a, b, key=lambda lay: lay.score) for a, b in zip(best, lays, strict=True)
-                ]
-        return best
+            names, greys = [name for name, _ in group], np.stack([grey for _, grey in group])
+            for way, found in ((self._on, on), (self._under, under)):
+                forms = zip(way(greys, False), way(greys, True), names, strict=True)
+                for plain, mirrored, name in forms:
+                    best = plain if plain.score >= mirrored.score else mirrored
+                    if best.score >= FAINT:
+                        found.append((best, name))
+        return _Over(on, under, sum(map(len, groups.values())))
 
     def _on(self, greys: Greys, mirrored: bool) -> list[Lay]:
         """The picture laid on each of some of one size."""
         from amparo.match.compiled.laying import LANES, laid
 
+        if not self.sizes:
+            return [Lay(-1.0, WHOLE, WHOLE, mirrored)] * len(greys)
         high, wide = greys.shape[1:]
-        heights, widths = (np.array(n) for n in zip(*((h, w) for w, h in self.sizes), strict=True))
+        widths, heights = np.array(self.sizes, int).reshape(-1, 2).T
         out = []
         for at in range(0, len(greys), LANES):
             some = greys[at : at + LANES]
@@ -172,8 +230,7 @@ class _Search:
         best = np.full(len(greys), -1.0, np.float32)
         places = np.zeros((len(greys), 4))
         flat = greys.astype(np.float32)
-        for longest in range(LEAST, SIDE + 1):
-            w, h = _fitted(wide, high, longest)
+        for w, h in _sizes(wide, high):
             if h > asked.shape[0] or w > asked.shape[1]:
                 continue
             made = _shares(high, h) @ flat @ _shares(wide, w).T
@@ -195,9 +252,8 @@ class _Search:
     def placed(self, thumbs: Thumbs, found: tuple[Lay, Id]) -> tuple[Lay, Id]:
         """The same about that place at the finer size."""
         lay, content = found
-        data = thumbs(content)
-        assert data is not None  # it was there a moment ago
-        other = _opened(data).convert("L")
+        other = readable(thumbs(content), "L")
+        assert other is not None  # it was read a moment ago
         asked = self.forms[lay.mirrored]
         if lay.asked == WHOLE:
             score, place = _about(asked, other, lay.stored)
@@ -208,7 +264,7 @@ class _Search:
 
 def _about(piece: Image.Image, whole: Image.Image, place: Place) -> tuple[float, Place]:
     """Where a picture lies best on another about a place, and how well."""
-    ground = _made(whole, _size(whole, FINER)).astype(np.float32)
+    ground = _made(whole, _fitted(*whole.size, FINER)).astype(np.float32)
     high, wide = ground.shape
     longest = max((place[2] - place[0]) * wide, (place[3] - place[1]) * high)
     step = FINER // SIDE
@@ -235,17 +291,15 @@ def _about(piece: Image.Image, whole: Image.Image, place: Place) -> tuple[float,
     return best, where
 
 
-def _opened(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=("JPEG", "WEBP"))
-
-
 def _turned(place: Place, mirrored: bool) -> Place:
     left, top, right, bottom = place
     return (1 - right, top, 1 - left, bottom) if mirrored else place
 
 
-def _size(picture: Image.Image, longest: int) -> tuple[int, int]:
-    return _fitted(picture.width, picture.height, longest)
+def _sizes(width: int, height: int) -> list[tuple[int, int]]:
+    """The sizes at which a picture of this shape is laid on others."""
+    sizes = (_fitted(width, height, longest) for longest in range(LEAST, SIDE + 1))
+    return [(w, h) for w, h in sizes if w * h >= LEAST_AREA]
 
 
 def _fitted(width: int, height: int, longest: int) -> tuple[int, int]:
@@ -256,16 +310,6 @@ def _fitted(width: int, height: int, longest: int) -> tuple[int, int]:
 
 def _made(picture: Image.Image, size: tuple[int, int]) -> Greys:
     return np.asarray(picture.resize(size, Image.Resampling.BOX))
-
-
-def _grey(data: bytes | None, longest: int) -> Greys | None:
-    """A small picture at this longer side; JPEG is decoded no larger than needed."""
-    if data is None:
-        return None
-    picture = _opened(data)
-    size = _size(picture, longest)
-    picture.draft("L", size)
-    return _made(picture.convert("L"), size)
 
 
 def _unit(grey: Greys) -> Floats:
