@@ -234,9 +234,11 @@ def tally(
 ) -> None:
     """Counts by method what was found, and what of the true ones beyond the first tier was verified."""
     for one in found:
+        if one.method == "cut" and not one.verified:
+            continue  # its rates are those of what is called the same
         if one.content == own:
             right_by[one.method][name] += 1
-            if one.method != "pdq":
+            if one.method not in ("pdq", "cut"):
                 beyond[one.verified] += 1
         else:
             wrong_by[one.method] += 1

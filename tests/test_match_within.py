@@ -243,6 +243,12 @@ def test_the_desk_lays_a_picture_of_the_case_on_all_others_when_asked(tmp_path: 
             page = desk.get(f"/content/{ids[asked]}/parts", headers={"accept": "text/html"}).text
             assert "verified" in page and there in page and "across" in page
         assert "No other picture" in desk.get(f"/content/{ids['2.jpg']}/parts").text
+        bare = TestClient(create_app(case, "x", lambda *_: None, "Analyst 1"), base_url=BASE)
+        bare.get("/?token=x")
+        assert "no small picture of it" in bare.get(f"/content/{ids['2.jpg']}/parts").text
+        case.thumbs.put_many([(case.store.get(Content, ids["0.jpg"]).sha256, b"torn")])
+        desk.app.state.desk.index().kept.clear()
+        assert "On 1 picture without" in desk.get(f"/content/{ids['2.jpg']}/parts").text
         for wrong in (ids["words.txt"], "x"):
             assert desk.get(f"/content/{wrong}/parts").status_code == 404
         logged = [a for _, a, _ in case.store.history(ids["part.jpg"])]

@@ -38,8 +38,11 @@ def review(args: argparse.Namespace) -> int:
     return DONE
 
 
-def laid_on_all(case: Case, content: Id) -> list[Laid]:
-    """The contents that a picture of the case is a part of, or that are a part of it; not its own stack."""
+def laid_on_all(case: Case, content: Id) -> tuple[list[Laid], int | None]:
+    """The contents that a picture of the case is a part of, or that are a part of it; not its own stack.
+
+    And on how many it could not be laid: None where it has no small picture itself.
+    """
     from amparo.match.find import laid
     from amparo.model import StackMember
     from amparo.review.desk import Laid
@@ -47,11 +50,11 @@ def laid_on_all(case: Case, content: Id) -> list[Laid]:
 
     seen = thumb_of(case, content)
     if seen is None:
-        return []
+        return [], None
     own = next((m.stack for m in case.store.each(StackMember, content=content)), content)
     known = {content, *(m.content for m in case.store.each(StackMember, stack=own))}
-    hits, _ = laid(case.store, seen, partial(thumb_of, case), known, lambda done, total: None)
-    return [Laid(hit.content, hit.verified, hit.reasons) for hit in hits]
+    hits, missing = laid(case.store, seen, partial(thumb_of, case), known, lambda done, total: None)
+    return [Laid(hit.content, hit.verified, hit.reasons) for hit in hits], missing
 
 
 def _as_json(address: str) -> None:

@@ -66,7 +66,12 @@ _add(
 
 
 def strength(method: str, verified: bool) -> float:
-    """What a match weighs, as log10 of the likelihood ratio; verified, both comparisons count."""
+    """What a match weighs, as log10 of the likelihood ratio; verified, both comparisons count.
+
+    But not of ``cut``, whose rates are those of both together: the place that is compared was looked for.
+    """
     if not verified:
         return 1.0
+    if method == "cut":
+        return RATES[method].log10_lr
     return min(STRONGEST, RATES[method].log10_lr + RATES["detail"].log10_lr)

@@ -23,7 +23,7 @@ def parts(request: Request, id: Id) -> Response:
     if not this.mime.startswith("image/"):
         raise HTTPException(404, "Only pictures are laid on others.")
     desk.log("parts", "consultation", (id,))
-    hits = desk.kept("parts", id, lambda: desk.parts(id))
+    hits, missing = desk.kept("parts", id, lambda: desk.parts(id))
     shown = hits[:SHOWN]
     contents = desk.reads.many(Content, [hit.content for hit in shown])
     files = desk.reads.among(File, "content", list(contents))
@@ -46,6 +46,7 @@ def parts(request: Request, id: Id) -> Response:
                 if hit.content in contents
             ],
             "count": len(hits),
+            "missing": missing,
             "laid_on": len(desk.queue().centres),
             "exhibits": desk.directory().exhibits,
         },

@@ -61,13 +61,13 @@ class Laid:
     reasons: tuple[str, ...]
 
 
-Parts = Callable[[Id], list[Laid]]
-"""Lays the picture of a content on all others."""
+Parts = Callable[[Id], tuple[list[Laid], int | None]]
+"""Lays the picture of a content on all others; and on how many it could not: None where it has no small picture itself."""
 
 
-def no_parts(content: Id) -> list[Laid]:
+def no_parts(content: Id) -> tuple[list[Laid], int | None]:
     """Stands in where nothing can be laid."""
-    return []
+    return [], None
 
 
 def no_piece(at: At, most: int) -> bytes:
