@@ -189,9 +189,7 @@ def measure(paths: list[Path], beside: dict[tuple[int, str], list[list[int]]]) -
         by_hashes = {a.content for a in found if a.verified}
         if name in LAID and it.thumb is not None:
             laid_on += len(paths) - 1
-            parts, _ = laid(view, it.thumb, small, by_hashes, lambda done, total: None)
-            had = {a.content for a in parts}
-            found = [a for a in found if a.content not in had] + parts
+            found += laid(view, it.thumb, small, by_hashes, lambda done, total: None)[0]
         sets = {
             "PDQ alone": {a.content for a in found if a.method == "pdq" and not a.turned},
             "first tier": {a.content for a in found if a.method == "pdq"},
