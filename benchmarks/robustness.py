@@ -26,7 +26,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -161,8 +161,8 @@ def measure(paths: list[Path], beside: dict[tuple[int, str], list[list[int]]]) -
     view = Originals(looked)
     laid_on = 0
 
-    def small(content: str) -> bytes | None:
-        return looked[content].thumb
+    def small(contents: Sequence[str]) -> list[bytes | None]:
+        return [looked[content].thumb for content in contents]
 
     usable = {n for n, one in looked.items() if one.pdq is not None and one.pdq.quality >= 50}
     columns = [
@@ -185,7 +185,7 @@ def measure(paths: list[Path], beside: dict[tuple[int, str], list[list[int]]]) -
             continue
         asked[name] += 1
         it = Looked("", data)
-        found = alike(view, it.prints, it.thumb, 1, small)
+        found = alike(view, it.prints, it.thumb, 1, lambda id: looked[id].thumb)
         by_hashes = {a.content for a in found if a.verified}
         if name in LAID and it.thumb is not None:
             laid_on += len(paths) - 1
@@ -257,13 +257,15 @@ def alike_by_layout(count: int = 40) -> None:
     looked = {name: Looked(name, saved(picture, 85)) for name, picture in drawn.items()}
     view = Originals(looked)
     how: Counter[str] = Counter()
+
+    def small(contents: Sequence[str]) -> list[bytes | None]:
+        return [looked[content].thumb for content in contents]
+
     for name, one in looked.items():
         hits = alike(view, one.prints, one.thumb, 1, lambda id: looked[id].thumb)
         if one.thumb is not None:
             found = {hit.content for hit in hits}
-            hits += laid(
-                view, one.thumb, lambda id: looked[id].thumb, found, lambda done, total: None
-            )[0]
+            hits += laid(view, one.thumb, small, found, lambda done, total: None)[0]
         for hit in hits:
             if hit.content != name:
                 way = "PDQ 31" if hit.method == "pdq" else f"{hit.method}, verified {hit.verified}"

@@ -19,7 +19,7 @@ from amparo.match.find import laid
 from amparo.match.register import Fit
 from amparo.match.same import Judged, reasons_for
 from amparo.match.wider import WHOLE, Candidate
-from amparo.match.within import SURE, _doubted, centres, cut_outs
+from amparo.match.within import SURE, Thumbs, _doubted, centres, cut_outs
 from amparo.model import Content, File, Fingerprint, Record, StackMember
 from amparo.replay.scene import render
 from amparo.review.app import create_app
@@ -47,6 +47,11 @@ def stored() -> dict[str, bytes]:
     return {str(n): thumb(picture(n)) for n in range(MANY)}
 
 
+def of(kept: dict[str, bytes]) -> Thumbs:
+    """The small pictures as a search asks for them."""
+    return lambda ids: [kept.get(id) for id in ids]
+
+
 def any_part(whole: Image.Image, chance: Random) -> tuple[Image.Image, tuple[float, ...]]:
     width, height = chance.uniform(0.45, 0.8), chance.uniform(0.45, 0.8)
     left, top = chance.uniform(0, 1 - width), chance.uniform(0, 1 - height)
@@ -69,7 +74,7 @@ def test_the_picture_that_any_part_was_cut_out_of_is_found_with_its_place(
             nonlocal gone_over
             gone_over += done
 
-        hits = cut_outs(thumb(part), sorted(stored), stored.get, step).judged
+        hits = cut_outs(thumb(part), sorted(stored), of(stored), step).judged
         sure = [hit for hit in hits if hit.fit is not None and not hit.why_not]
         assert {hit.candidate.centre for hit in sure} <= {str(number)}
         for hit in sure:
@@ -85,7 +90,7 @@ def test_parts_that_were_cut_out_of_the_picture_are_found_with_their_place(
     part, place = any_part(picture(7), Random(3))
     mirrored = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     parts = {**stored, "7": thumb(part), "turned": thumb(mirrored)}
-    hits = cut_outs(stored["7"], sorted(parts), parts.get, lambda done: None).judged
+    hits = cut_outs(stored["7"], sorted(parts), of(parts), lambda done: None).judged
     sure = {hit.candidate.centre: hit.candidate for hit in hits if not hit.why_not}
     assert set(sure) == {"7", "turned"}
     assert [sure[n].form > 0 for n in ("7", "turned")] == [False, True]
@@ -106,7 +111,7 @@ def test_nothing_lies_on_what_is_plain_or_missing_and_odd_shapes_do_no_harm() ->
     }
     ids = [*kept, "missing"]
     for asked in (plain, kept["line"], kept["dot"], kept["noise"], thumb(picture(1))):
-        found = cut_outs(asked, ids, kept.get, lambda done: None)
+        found = cut_outs(asked, ids, of(kept), lambda done: None)
         assert {hit.candidate.centre for hit in found.judged} <= {"noise"}
         assert found.missing == 3
 
@@ -126,12 +131,12 @@ def test_copies_in_the_stack_of_what_was_found_are_named_too() -> None:
     small = {ids["a"]: thumb(picture(1)), ids["c"]: thumb(picture(2))}
     part, _ = any_part(picture(1), Random(1))
     view = MemoryView(records)
-    hits, missing = laid(view, thumb(part), small.get, set(), lambda done, total: None)
+    hits, missing = laid(view, thumb(part), of(small), set(), lambda done, total: None)
     assert missing == 0
     assert [hit.content for hit in hits] == [ids["a"], ids["b"]]
     assert all(hit.verified and hit.method == "cut" for hit in hits)
     assert "a" * 12 in hits[1].reasons[0] and "across" in hits[0].reasons[0]
-    assert laid(view, thumb(part), small.get, {ids["a"], ids["b"]}, lambda d, t: None)[0] == []
+    assert laid(view, thumb(part), of(small), {ids["a"], ids["b"]}, lambda d, t: None)[0] == []
 
 
 def test_a_picture_joined_to_a_stack_by_its_details_is_laid_on_by_itself() -> None:
@@ -182,11 +187,11 @@ def test_strips_lie_on_nothing_and_stand_in_nobodys_way(stored: dict[str, bytes]
         for at in range(0, 560, 40)
     }
     assert (
-        cut_outs(strips["strip 3 80"], sorted(stored), stored.get, lambda done: None).judged == []
+        cut_outs(strips["strip 3 80"], sorted(stored), of(stored), lambda done: None).judged == []
     )
     both = {**stored, **strips}
     part, _ = any_part(picture(30), Random(2))
-    hits = cut_outs(thumb(part), sorted(both), both.get, lambda done: None).judged
+    hits = cut_outs(thumb(part), sorted(both), of(both), lambda done: None).judged
     assert [hit.candidate.centre for hit in hits if not hit.why_not] == ["30"]
     assert not any("strip" in hit.candidate.centre for hit in hits)
 

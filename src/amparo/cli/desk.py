@@ -46,14 +46,16 @@ def laid_on_all(case: Case, content: Id) -> tuple[list[Laid], int | None]:
     from amparo.match.find import laid
     from amparo.model import StackMember
     from amparo.review.desk import Laid
-    from amparo.run.local import thumb_of
+    from amparo.run.local import thumb_of, thumbs_of
 
     seen = thumb_of(case, content)
     if seen is None:
         return [], None
     own = next((m.stack for m in case.store.each(StackMember, content=content)), content)
     known = {content, *(m.content for m in case.store.each(StackMember, stack=own))}
-    hits, missing = laid(case.store, seen, partial(thumb_of, case), known, lambda done, total: None)
+    hits, missing = laid(
+        case.store, seen, partial(thumbs_of, case), known, lambda done, total: None
+    )
     return [Laid(hit.content, hit.verified, hit.reasons) for hit in hits], missing
 
 

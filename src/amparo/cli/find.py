@@ -180,7 +180,7 @@ def _by_image(
 def _with_parts(case: Case, seen: bytes, near: list[Alike], quiet: bool) -> tuple[list[Alike], int]:
     """What was found by hashes, and what the picture is a part of or shows a part of; of how many that is not known."""
     from amparo.match.find import laid
-    from amparo.run.local import thumb_of
+    from amparo.run.local import thumbs_of
     from amparo.run.progress import Progress
 
     show = Progress(quiet=quiet)
@@ -191,7 +191,7 @@ def _with_parts(case: Case, seen: bytes, near: list[Alike], quiet: bool) -> tupl
         show.step(done)
 
     sure = {hit.content for hit in near if hit.verified}
-    parts, missing = laid(case.store, seen, partial(thumb_of, case), sure, step)
+    parts, missing = laid(case.store, seen, partial(thumbs_of, case), sure, step)
     show.end()
     found = {hit.content for hit in parts}
     both = [hit for hit in near if hit.content not in found] + parts

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from amparo.kit.view import View
+from amparo.match import within
 from amparo.match.entries import BY_DIGITS
 from amparo.match.near import FLOOR, RADIUS, codes_of, flat
 from amparo.match.rates import RATES
@@ -63,7 +64,7 @@ def alike(
 def laid(
     view: View,
     seen: bytes,
-    thumbs: Thumbs,
+    thumbs: within.Thumbs,
     sure: Container[Id],
     step: Callable[[int, int], None],
 ) -> tuple[list[Alike], int]:
@@ -73,11 +74,9 @@ def laid(
     agrees is named. It takes a third of a millisecond a stack and core, so ``step`` is called with the stacks gone
     over since, and how many there are.
     """
-    from amparo.match.within import centres, cut_outs
-
-    stored, others = centres(view)
+    stored, others = within.centres(view)
     out = []
-    found = cut_outs(seen, stored, thumbs, lambda done: step(done, len(stored)))
+    found = within.cut_outs(seen, stored, thumbs, lambda done: step(done, len(stored)))
     for judged in found.judged:
         hit = _wider(judged)
         out.append(hit)

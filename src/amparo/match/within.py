@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from PIL import Image
 
 from amparo.kit.view import View
 from amparo.match.near import FLOOR
-from amparo.match.same import MIRRORED, Judged, Thumbs, judge, readable
+from amparo.match.same import MIRRORED, Judged, judge, readable
 from amparo.match.wider import WHOLE, Candidate, Place
 from amparo.model import Fingerprint, Id, StackMember
 
@@ -57,6 +56,9 @@ Greys = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 _NONE = np.empty(0, np.float32)
 
+Thumbs = Callable[[Sequence[Id]], Sequence[bytes | None]]
+"""The small pictures of some contents, as the host encoded them."""
+
 
 class Lay(NamedTuple):
     """How one picture lies best on another."""
@@ -67,6 +69,9 @@ class Lay(NamedTuple):
     """The part of the picture that is looked for, as it is (not mirrored)."""
     stored: Place
     mirrored: bool
+
+
+Near = tuple[Lay, Id]
 
 
 class Found(NamedTuple):
@@ -128,7 +133,7 @@ def cut_outs(
         for lay, content in sorted(placed[0] + placed[1], key=_surest)
         if (distance := round(1000 * (1 - lay.score))) <= CLOSE
     ]
-    judged = map(_doubted, judge(candidates, lambda id: thumbs(id) if id else asked, {}))
+    judged = map(_doubted, judge(candidates, lambda id: thumbs([id])[0] if id else asked, {}))
     best: dict[Id, Judged] = {}
     for one in judged:
         if one.fit is not None and (one.candidate.distance <= SUGGESTED or one.fit.same):
@@ -146,9 +151,6 @@ def _doubted(judged: Judged) -> Judged:
         return judged
     sure = candidate.distance <= SURE and fit.agreeing >= SURE_SHARE * fit.patches
     return judged if sure else judged._replace(why_not="details agree only in part")
-
-
-Near = tuple["Lay", Id]
 
 
 def _best(found: Iterable[Near], most: int) -> list[Near]:
@@ -182,8 +184,8 @@ class _Search:
     def over(self, thumbs: Thumbs, ids: Sequence[Id]) -> _Over:
         """How the picture and each of these lie on each other, where they do at all."""
         groups: dict[tuple[int, int], list[tuple[Id, Greys]]] = defaultdict(list)
-        for content in ids:
-            picture = readable(thumbs(content), "L", (SIDE, SIDE))
+        for content, data in zip(ids, thumbs(ids), strict=True):
+            picture = readable(data, "L", (SIDE, SIDE))
             if picture is not None:
                 grey = _made(picture, _fitted(*picture.size, SIDE))
                 groups[grey.shape].append((content, grey))
@@ -191,20 +193,17 @@ class _Search:
         under: list[Near] = []
         for group in groups.values():
             names, greys = [name for name, _ in group], np.stack([grey for _, grey in group])
-            for way, found in ((self._on, on), (self._under, under)):
-                forms = zip(way(greys, False), way(greys, True), names, strict=True)
-                for plain, mirrored, name in forms:
-                    best = plain if plain.score >= mirrored.score else mirrored
-                    if best.score >= FAINT:
-                        found.append((best, name))
+            for lays, found in ((self._on(greys), on), (self._under(greys), under)):
+                near = zip(lays, names, strict=False)  # a strip is laid on nothing
+                found += [(lay, name) for lay, name in near if lay.score >= FAINT]
         return _Over(on, under, sum(map(len, groups.values())))
 
-    def _on(self, greys: Greys, mirrored: bool) -> list[Lay]:
+    def _on(self, greys: Greys) -> list[Lay]:
         """The picture laid on each of some of one size."""
         from amparo.match.compiled.laying import LANES, laid
 
         if not self.sizes:
-            return [Lay(-1.0, WHOLE, WHOLE, mirrored)] * len(greys)
+            return []
         high, wide = greys.shape[1:]
         widths, heights = np.array(self.sizes, int).reshape(-1, 2).T
         out = []
@@ -212,47 +211,58 @@ class _Search:
             some = greys[at : at + LANES]
             lanes = np.zeros((high, wide, LANES), np.int32)
             lanes[:, :, : len(some)] = some.transpose(1, 2, 0)
-            stored = lanes.astype(np.float32).reshape(high, -1)
-            scores, places = laid(
-                stored, _sums(lanes), _sums(lanes**2), self.pieces[mirrored], heights, widths,
-                np.float32(_LEAST_VARIANCE),
-            )  # fmt: skip
-            found = zip(scores.tolist(), places.tolist(), strict=True)
-            for score, (piece, y, x) in islice(found, len(some)):
+            stored, least = lanes.astype(np.float32).reshape(high, -1), np.float32(_LEAST_VARIANCE)
+            sums, squares = _sums(lanes), _sums(lanes**2)
+            plain, mirrored = (
+                laid(stored, sums, squares, pieces, heights, widths, least)
+                for pieces in self.pieces
+            )
+            for lane in range(len(some)):
+                turned = bool(mirrored[0][lane] > plain[0][lane])
+                scores, places = mirrored if turned else plain
+                piece, y, x = places[lane].tolist()
                 place = x / wide, y / high, (x + widths[piece]) / wide, (y + heights[piece]) / high
-                out.append(Lay(score, WHOLE, place, mirrored))
+                out.append(Lay(float(scores[lane]), WHOLE, place, turned))
         return out
 
-    def _under(self, greys: Greys, mirrored: bool) -> list[Lay]:
+    def _under(self, greys: Greys) -> list[Lay]:
         """Each of some of one size laid on the picture."""
-        high, wide = greys.shape[1:]
-        asked = self.small[mirrored]
-        best = np.full(len(greys), -1.0, np.float32)
-        places = np.zeros((len(greys), 4))
-        flat = greys.astype(np.float32)
+        count, high, wide = greys.shape
+        across, down = self.small[0].shape[1], self.small[0].shape[0]
+        best = np.full(count, -1.0, np.float32)
+        places, turned = np.zeros((count, 4)), np.zeros(count, bool)
+        lines = greys.astype(np.float32).reshape(-1, wide)
         for w, h in _sizes(wide, high):
-            if h > asked.shape[0] or w > asked.shape[1]:
+            if h > down or w > across:
                 continue
-            made = _shares(high, h) @ flat @ _shares(wide, w).T
-            pieces = _units(made.reshape(len(greys), -1))
-            windows = sliding_window_view(asked, (h, w))
-            spots = _units(windows.reshape(-1, h * w))
+            narrow = (lines @ _shares(wide, w).T).reshape(count, high, w)
+            made = narrow.transpose(0, 2, 1).reshape(-1, high) @ _shares(high, h).T
+            pieces = _units(made.reshape(count, w * h))
+            windows = [sliding_window_view(form.T, (w, h)) for form in self.small]
+            spots = _units(np.concatenate([each.reshape(-1, w * h) for each in windows]))
             scores = pieces @ spots.T
             spot = scores.argmax(axis=1)
-            score = scores[np.arange(len(greys)), spot]
-            y, x = np.divmod(spot, windows.shape[1])
-            place = np.stack([x, y, x + w, y + h], axis=1) / (asked.shape[::-1] * 2)
+            score = scores[np.arange(count), spot]
+            form, spot = np.divmod(spot, len(spots) // 2)
+            x, y = np.divmod(spot, windows[0].shape[1])
+            place = np.stack([x, y, x + w, y + h], axis=1) / ((across, down) * 2)
             better = score > best
-            best[better], places[better] = score[better], place[better]
+            best[better], places[better], turned[better] = (
+                score[better],
+                place[better],
+                form[better] > 0,
+            )
+        found = zip(best.tolist(), places.tolist(), turned.tolist(), strict=True)
         return [
-            Lay(score, _turned((l, t, r, b), mirrored), WHOLE, mirrored)
-            for score, (l, t, r, b) in zip(best.tolist(), places.tolist(), strict=True)
+            Lay(score, _turned((place[0], place[1], place[2], place[3]), back), WHOLE, back)
+            for score, place, back in found
         ]
 
     def placed(self, thumbs: Thumbs, found: tuple[Lay, Id]) -> tuple[Lay, Id]:
         """The same about that place at the finer size."""
         lay, content = found
-        other = readable(thumbs(content), "L")
+        (data,) = thumbs([content])
+        other = readable(data, "L")
         assert other is not None  # it was read a moment ago
         asked = self.forms[lay.mirrored]
         if lay.asked == WHOLE:

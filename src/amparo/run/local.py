@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import signature
@@ -168,6 +168,12 @@ def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
         revision=revision,
     )
     return True
+
+
+def thumbs_of(case: Case, ids: Sequence[Id]) -> list[bytes | None]:
+    """The encoded thumbnails of some contents, or None for each that has none."""
+    contents = case.store.many(Content, ids)
+    return [case.thumbs.get(contents[id].sha256) if id in contents else None for id in ids]
 
 
 def thumb_of(case: Case, content_id: Id) -> bytes | None:
