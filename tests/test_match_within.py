@@ -19,7 +19,7 @@ from amparo.match.find import laid
 from amparo.match.register import Fit
 from amparo.match.same import Judged, reasons_for
 from amparo.match.wider import WHOLE, Candidate
-from amparo.match.within import SURE, Thumbs, _doubted, centres, cut_outs
+from amparo.match.within import SURE, Thumbs, _doubted, centres, copies, cut_outs
 from amparo.model import Content, File, Fingerprint, Record, StackMember
 from amparo.replay.scene import render
 from amparo.review.app import create_app
@@ -157,7 +157,10 @@ def test_a_picture_joined_to_a_stack_by_its_details_is_laid_on_by_itself() -> No
         ]
     plain = Content(sha256="d" * 64, sha1="", md5="", size=1, mime="image/jpeg")
     featureless = Fingerprint(content=plain.id, algorithm="pdq", value=bytes(32), quality=49)
-    stored, others = centres(MemoryView([*records, plain, featureless]))
+    view = MemoryView([*records, plain, featureless])
+    assert copies(view, ids["b"]) == {ids["a"], ids["b"]} and copies(view, ids["c"]) == {ids["c"]}
+    assert copies(view, plain.id) == {plain.id}
+    stored, others = centres(view)
     assert stored == sorted([ids["a"], ids["c"]]) and dict(others) == {ids["a"]: [ids["b"]]}
 
 

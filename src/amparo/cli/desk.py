@@ -39,22 +39,21 @@ def review(args: argparse.Namespace) -> int:
 
 
 def laid_on_all(case: Case, content: Id) -> tuple[list[Laid], int | None]:
-    """The contents that a picture of the case is a part of, or that are a part of it; not its own stack.
+    """The contents that a picture of the case is a part of, or that are a part of it; not its copies.
 
     And on how many it could not be laid: None where it has no small picture itself.
     """
     from amparo.match.find import laid
-    from amparo.model import StackMember
+    from amparo.match.same import readable
+    from amparo.match.within import copies
     from amparo.review.desk import Laid
     from amparo.run.local import thumb_of, thumbs_of
 
     seen = thumb_of(case, content)
-    if seen is None:
+    if seen is None or readable(seen, "L") is None:
         return [], None
-    own = next((m.stack for m in case.store.each(StackMember, content=content)), content)
-    known = {content, *(m.content for m in case.store.each(StackMember, stack=own))}
     hits, missing = laid(
-        case.store, seen, partial(thumbs_of, case), known, lambda done, total: None
+        case.store, seen, partial(thumbs_of, case), copies(case.store, content), lambda *_: None
     )
     return [Laid(hit.content, hit.verified, hit.reasons) for hit in hits], missing
 

@@ -99,12 +99,13 @@ def _in_case(
         found["parts_looked_for"], found["not_laid_on"] = missing is not None, missing or 0
         if missing is None:
             lines = lines or ["Nothing found."]
-            lines.append("Not looked for: whether it is any part of another picture (--quick)")
+            why = "--quick" if args.quick else "there is no small picture of it"
+            lines.append(f"Not looked for: whether it is any part of another picture ({why})")
         elif missing:
             lines = lines or ["Nothing found."]
             lines.append(
-                f"Not looked for: whether it is any part of {missing:,} pictures that have no small one; "
-                "amparo run makes them"
+                f"Not looked for: whether it is any part of {missing:,} pictures of which the case "
+                "holds no small one that can be read"
             )
     return found, lines
 

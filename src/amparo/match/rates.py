@@ -60,7 +60,7 @@ _add(
     Rate("tier2", "PDQ 32 to 52", 0.68, 8, _PAIRS, _ON),
     Rate("box", "PDQ of the picture without its frame within 31", 0.941, 0, _PAIRS, _ON),
     Rate("crop", "PDQ of a part within 40", 0.922, 12, _PAIRS, _ON),
-    Rate("cut", "laid on every picture, at all places and sizes", 0.9, 1, _PAIRS, _ON),
+    Rate("cut", "laid on every picture, at all places and sizes", 0.887, 23, 352_944, _ON),
     Rate("detail", "laid over each other, patch by patch", 0.955, 1, 6_000, _ON),
 )
 

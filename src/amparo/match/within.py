@@ -102,6 +102,15 @@ def centres(view: View) -> tuple[list[Id], dict[Id, list[Id]]]:
     return sorted(found), others
 
 
+def copies(view: View, content: Id) -> set[Id]:
+    """A content and what lies in its stack, but for what is there only because its details agree."""
+    rows = list(view.columns(StackMember, "stack", "method", content=content))
+    if not rows or "verified" in rows[0][1]:
+        return {content}
+    members = view.columns(StackMember, "content", "method", stack=rows[0][0])
+    return {content, *(member for member, method in members if "verified" not in method)}
+
+
 def cut_outs(
     asked: bytes, stored: Sequence[Id], thumbs: Thumbs, step: Callable[[int], None]
 ) -> Found:

@@ -47,7 +47,6 @@ def parts(request: Request, id: Id) -> Response:
             ],
             "count": len(hits),
             "missing": missing,
-            "laid_on": len(desk.queue().centres),
             "exhibits": desk.directory().exhibits,
         },
     )

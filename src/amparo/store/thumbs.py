@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from amparo.store.backend import StoreRefused
@@ -60,10 +61,11 @@ class Blobs:
             self._connection.execute("COMMIT")
 
     def get(self, key: str) -> bytes | None:
-        """The bytes under a key, or None."""
-        with self._lock:
+        """The bytes under a key; None where there are none or the file cannot be read any more."""
+        with self._lock, suppress(sqlite3.DatabaseError):
             row = self._connection.execute("SELECT data FROM blob WHERE key = ?", (key,)).fetchone()
-        return bytes(row[0]) if row else None
+            return row[0] if row and isinstance(row[0], bytes) else None
+        return None
 
     def has(self, key: str) -> bool:
         """Whether there is something under a key."""
