@@ -71,7 +71,7 @@ def laid(
     """Contents that a picture is a part of, or that are a part of it, laid on every one; and of how many it is not known.
 
     ``seen`` is its encoded small picture; what is in ``sure`` was found before. Every copy in a stack whose centre
-    agrees is named. It takes a third of a millisecond a stack and core, so ``step`` is called with the stacks gone
+    agrees is named. It takes some seconds and a third of a millisecond a stack on two cores, so ``step`` is called with the stacks gone
     over since, and how many there are.
     """
     stored, others = within.centres(view)

@@ -11,8 +11,8 @@ from amparo.review.desk import Desk, found
 router = APIRouter()
 SHOWN = 60
 FILES = 4
-A_SECOND = 6_000
-"""Pictures that one is laid on in a second, about, on two cores (docs/pictures.md)."""
+A_SECOND, AT_LEAST = 3_000, 3
+"""Pictures that one is laid on in a second, about, on two cores, and the seconds for the nearest (docs/pictures.md)."""
 
 
 @router.get("/content/{id}/parts")
@@ -53,5 +53,5 @@ def parts(request: Request, id: Id) -> Response:
 
 
 def seconds(desk: Desk) -> int:
-    """About how long that takes, at least one."""
-    return 1 + len(desk.queue().centres) // A_SECOND
+    """About how long that takes."""
+    return AT_LEAST + len(desk.queue().centres) // A_SECOND
