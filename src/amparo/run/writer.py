@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from amparo import __version__
 from amparo.kit.mime import HEAD, sniff
-from amparo.kit.plugin import Spec
+from amparo.kit.plugin import Spec, Thumb
 from amparo.kit.thumb import encode
 from amparo.model import (
     Action,
@@ -32,6 +32,7 @@ from amparo.sandbox.guard import Outcome
 from amparo.store import Case
 
 TOOL = f"amparo {__version__}"
+ENCODE_THUMBS = 16
 FLUSH_OUTCOMES = 128
 FLUSH_SECONDS = 1.0
 
@@ -98,7 +99,9 @@ class Writer:
         self._case = case
         self._counts = counts
         self._pool = ThreadPoolExecutor(2, "thumb")
-        self._waiting: list[tuple[Task, Outcome, list[tuple[str, Future[bytes]]]]] = []
+        self._waiting: list[tuple[Task, Outcome]] = []
+        self._thumbs: list[tuple[str, Thumb]] = []
+        self._encoding: list[Future[list[tuple[str, bytes]]]] = []
         self._since = now_ms()
 
     def __enter__(self) -> Writer:
@@ -115,10 +118,11 @@ class Writer:
             self.flush()
             self._write(task.spec, [(task, outcome)], outcome.error)
             return
-        thumbs = [
-            (task.job.found.sha256, self._pool.submit(encode, thumb)) for thumb in outcome.thumbs
-        ]
-        self._waiting.append((task, outcome, thumbs))
+        self._waiting.append((task, outcome))
+        self._thumbs += [(task.job.found.sha256, thumb) for thumb in outcome.thumbs]
+        outcome.thumbs = []
+        if len(self._thumbs) >= ENCODE_THUMBS:
+            self._encode()
         late = now_ms() - self._since > FLUSH_SECONDS * 1000
         if late or len(self._waiting) >= FLUSH_OUTCOMES or task.spec.stage == "parse":
             self.flush()
@@ -126,11 +130,20 @@ class Writer:
     def flush(self) -> None:
         """Write everything taken so far."""
         if self._waiting:
-            pictures = [(key, f.result()) for _, _, thumbs in self._waiting for key, f in thumbs]
-            self._case.thumbs.put_many(pictures)
-            self._write(self._waiting[0][0].spec, [(t, o) for t, o, _ in self._waiting], "")
+            self._encode()
+            self._case.thumbs.put_many(
+                made for future in self._encoding for made in future.result()
+            )
+            self._encoding.clear()
+            self._write(self._waiting[0][0].spec, self._waiting, "")
             self._waiting.clear()
         self._since = now_ms()
+
+    def _encode(self) -> None:
+        """Have another thread encode what has come."""
+        if self._thumbs:
+            self._encoding.append(self._pool.submit(encoded, self._thumbs))
+            self._thumbs = []
 
     def _write(self, spec: Spec, results: list[tuple[Task, Outcome]], error: str) -> None:
         subjects = tuple(task.job.token for task, _ in results)
@@ -162,6 +175,11 @@ class Writer:
         self._counts.records += made
         self._counts.failed += bool(error)
         self._counts.plugins[spec.id] = self._counts.plugins.get(spec.id, 0) + len(results)
+
+
+def encoded(thumbs: list[tuple[str, Thumb]]) -> list[tuple[str, bytes]]:
+    """Small pictures as they are kept, each under its key."""
+    return [(key, encode(thumb)) for key, thumb in thumbs]
 
 
 def made_by(spec: Spec, outcome: Outcome) -> Iterator[Record]:

@@ -25,6 +25,9 @@ from amparo.sandbox import wire
 from amparo.sandbox.wire import Limits
 
 FLUSH_BYTES = 128 << 10
+"""Of records in one frame."""
+HELD_BYTES = 256 << 10
+"""Of frames in one message, or one frame that is larger."""
 AT_ONCE = 250
 """Descriptors in one message; Linux passes at most 253."""
 MAX_DESCRIPTORS = 4000
@@ -55,6 +58,7 @@ def work(channel: socket.socket, limits: Limits) -> None:
             _read(function, opens, source, Found(*found), seconds, answer)
         except MemoryError:
             status = wire.MEMORY
+            answer = _Answer(channel, limits)  # what was held takes memory
         except BaseException as e:  # noqa: BLE001  whatever a plugin does ends one job, not the cell
             status, error = wire.FAILED, _line(e)
             e.__traceback__ = None
@@ -92,7 +96,7 @@ def _unchanged(source: Source, sha256: str) -> None:
 
 
 class _Answer:
-    """Collects what a plugin yields into frames."""
+    """Collects what a plugin yields into frames, and small frames into one message: each wakes the host."""
 
     def __init__(self, channel: socket.socket, limits: Limits) -> None:
         self._channel = channel
@@ -100,6 +104,8 @@ class _Answer:
         self._full = min(FLUSH_BYTES, self._room)
         self._rows: list[bytes] = []
         self._size = 0
+        self._frames: list[bytes] = []
+        self._held = 0
 
     def take(self, things: Iterator[Any]) -> None:
         """Send everything a plugin yields."""
@@ -115,19 +121,20 @@ class _Answer:
                 self._size += len(row)
             elif isinstance(thing, Thumb):
                 values = (thing.content, thing.width, thing.height, thing.rgb)
-                self._channel.sendall(wire.small_frame(wire.THUMB, *values))
+                self._hold(wire.small_frame(wire.THUMB, *values))
             elif isinstance(thing, Warn):
                 self._warn(thing.reason)
             elif isinstance(thing, bytes):
                 for at in range(0, len(thing), self._full):
-                    self._channel.sendall(wire.frame(wire.BYTES, thing[at : at + self._full]))
+                    self._hold(wire.frame(wire.BYTES, thing[at : at + self._full]))
             else:
                 raise TypeError(f"the plugin yielded a {type(thing).__name__}")
         self._flush()
 
     def _warn(self, reason: str) -> None:
         text = wire.one_line(reason.encode("utf-8", "backslashreplace").decode())
-        self._channel.sendall(wire.small_frame(wire.WARN, text))
+        self._hold(wire.small_frame(wire.WARN, text))
+        self._send()  # it stands even if the cell dies of what comes next
 
     def _leaves_out(self, record: Record, row: bytes) -> bool:
         """Whether a record is too large for the wire; one planted text shall not cost the file."""
@@ -142,13 +149,25 @@ class _Answer:
 
     def _flush(self) -> None:
         if self._rows:
-            self._channel.sendall(wire.records_frame(self._rows))
+            self._hold(wire.records_frame(self._rows))
             self._rows.clear()
             self._size = 0
 
+    def _hold(self, frame: bytes) -> None:
+        self._frames.append(frame)
+        self._held += len(frame)
+        if self._held >= HELD_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        self._channel.sendall(b"".join(self._frames))
+        self._frames.clear()
+        self._held = 0
+
     def end(self, number: int, status: str, error: str) -> None:
         """Say that the job has ended."""
-        self._channel.sendall(wire.small_frame(wire.END, number, status, error))
+        self._hold(wire.small_frame(wire.END, number, status, error))
+        self._send()
 
 
 def _line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -15,6 +16,8 @@ from amparo.sandbox.job import Job, Outcome, weight
 WAITING_OUTCOMES = 256
 WAITING_BYTES = 64 << 20
 """Outcomes not yet fetched, beyond which the cells are made to wait."""
+TOGETHER, TOGETHER_BYTES, TOGETHER_SECONDS = 32, 8 << 20, 0.2
+"""Outcomes handed over at once, since each handing over wakes the caller's thread."""
 
 
 @dataclass
@@ -33,8 +36,12 @@ class Exchange:
         self._cells = cells
         self._changed = threading.Condition()
         self._todo: deque[Work] = deque()
-        self._ready: deque[Outcome] = deque()
+        self._ready: list[Outcome] = []
         self._weight = 0
+        self._released: list[Outcome] = []
+        """Not yet handed over: of the guard's side alone."""
+        self._held = 0
+        self._handed = -math.inf
         self._complete = False
         self._over = False
         self._error: BaseException | None = None
@@ -54,15 +61,14 @@ class Exchange:
                 self._changed.wait_for(lambda: self._hungry() or self._ready or self._over)
                 if self._error:
                     raise self._error
-                hungry = self._hungry()
+                hungry, ready = self._hungry(), list[Outcome]()
                 if not hungry:
                     if not self._ready:
                         return
-                    outcome = self._ready.popleft()
-                    self._weight -= weight(outcome)
+                    ready, self._ready, self._weight = self._ready, [], 0
                     self._changed.notify_all()
             if not hungry:
-                yield outcome
+                yield from ready
                 continue
             batch = next(source, None)
             with self._changed:
@@ -95,7 +101,6 @@ class Exchange:
 
     def wait_for_room(self) -> float:
         """Wait while too much is unfetched; the seconds waited."""
-        self._hush()
         began = time.monotonic()
         with self._changed:
             self._changed.wait_for(lambda: self.stopping or not self._full())
@@ -104,7 +109,8 @@ class Exchange:
     def _full(self) -> bool:
         return len(self._ready) >= WAITING_OUTCOMES or self._weight > WAITING_BYTES
 
-    def _hush(self) -> None:
+    def hush(self) -> None:
+        """The bell was heard."""
         with contextlib.suppress(BlockingIOError):
             self.ear.recv(4096)
 
@@ -126,16 +132,33 @@ class Exchange:
             self._todo.appendleft(Work(deque(jobs), suspect))
 
     def release(self, outcome: Outcome | None) -> None:
-        """Give an outcome, if there is one, to the caller."""
+        """An outcome, if there is one, is for the caller at the next handing over."""
         if outcome is not None:
-            with self._changed:
-                self._ready.append(outcome)
-                self._weight += weight(outcome)
-                self._changed.notify_all()
+            self._released.append(outcome)
+            self._held += weight(outcome)
+
+    def hand_over(self) -> float:
+        """Give the caller what was released, once it is much or the last time is long ago; when that will be."""
+        if not self._released:
+            return math.inf
+        few = len(self._released) < TOGETHER and self._held < TOGETHER_BYTES
+        now, due = time.monotonic(), self._handed + TOGETHER_SECONDS
+        if few and now < due:
+            return due
+        self._handed = now
+        with self._changed:
+            self._give()
+        return math.inf
+
+    def _give(self) -> None:
+        self._ready += self._released
+        self._weight += self._held
+        self._released, self._held = [], 0
+        self._changed.notify_all()
 
     def finish(self, error: BaseException | None) -> None:
         """Nothing more comes; an error is raised in the caller's thread."""
         with self._changed:
             self._over = True
             self._error = error
-            self._changed.notify_all()
+            self._give()

@@ -26,7 +26,6 @@ LEAVE_SECONDS = 10.0
 CLOSED_SECONDS = 2.0
 """For a cell whose channel is closed to be heard of as dead."""
 LONGEST_JOB = 64 << 10
-READ_BYTES = 1 << 20
 
 
 class Ward:
@@ -40,6 +39,7 @@ class Ward:
         floor: str,
         work: Work,
         release: Callable[[Outcome | None], None],
+        heard: memoryview,
     ) -> None:
         seconds = sum(job.seconds for job in work.jobs) + HELLO_SECONDS
         self.number = number
@@ -61,6 +61,7 @@ class Ward:
         self._limits = limits
         self._floor = floor
         self._release = release
+        self._heard = heard
         self._frames = wire.FrameReader(limits.frame)
         self._sent = 0
 
@@ -97,12 +98,12 @@ class Ward:
     def hear(self) -> None:
         """Read once and check every frame that is complete."""
         try:
-            data = self.channel.recv(READ_BYTES)
+            size = self.channel.recv_into(self._heard)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self.closed = True
             if self.status is None and not self.verdict:
                 self.deadline = min(self.deadline, time.monotonic() + CLOSED_SECONDS)
@@ -110,7 +111,7 @@ class Ward:
         if self.verdict:
             return
         try:
-            for form, body in self._frames.feed(data):
+            for form, body in self._frames.feed(self._heard[:size]):
                 if self.verdict:
                     return
                 self._take(form, body)

@@ -15,6 +15,8 @@ from amparo.sandbox.ward import LEAVE_SECONDS, Ward
 from amparo.sandbox.warm import GuardError, Warm
 from amparo.sandbox.wire import Limits
 
+READ_BYTES = 1 << 20
+
 
 class Watch:
     """One run over many batches, in a thread of its own."""
@@ -26,6 +28,8 @@ class Watch:
         self._floor = floor
         self._wards: dict[int, Ward] = {}
         self._exchange = Exchange(cells)
+        self._heard = memoryview(bytearray(READ_BYTES))
+        """Where cells are heard, one at a time."""
         self._selector = selectors.DefaultSelector()
         self._selector.register(warm.channel, selectors.EVENT_READ)
         self._selector.register(self._exchange.ear, selectors.EVENT_READ)
@@ -70,17 +74,20 @@ class Watch:
         # Numbers never come twice, so a late word about an earlier cell means no other.
         number = self._warm.number()
         release = self._exchange.release
-        ward = Ward(number, self._warm, self._limits, self._floor, work, release)
+        ward = Ward(number, self._warm, self._limits, self._floor, work, release, self._heard)
         self._wards[number] = ward
         self._selector.register(ward.channel, selectors.EVENT_READ, ward)
 
     def _round(self) -> None:
         """Hear everybody who has something to say, then look at the clock."""
-        first = min((w.deadline for w in self._wards.values()), default=math.inf)
+        handed = self._exchange.hand_over()
+        first = min([handed, *(w.deadline for w in self._wards.values())])
         wait = None if first == math.inf else max(0.0, first - time.monotonic())
         for key, _ in self._selector.select(wait):
             if key.fileobj is self._warm.channel:
                 self._hear_of_ends()
+            elif key.fileobj is self._exchange.ear:
+                self._exchange.hush()
             elif isinstance(key.data, Ward):
                 key.data.hear()
                 if key.data.closed:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -121,20 +121,34 @@ class FrameReader:
         self._limit = limit
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The frames completed by these bytes. Raises WireError for a frame above the limit."""
-        buffer, at = self._buffer, 0
-        buffer += data
-        while len(buffer) - at >= HEAD.size:
-            length, form = HEAD.unpack_from(buffer, at)
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
+        """The frames completed by these bytes. Raises WireError for a frame above the limit.
+
+        To be gone through to the end before more is fed.
+        """
+        if self._buffer:
+            self._buffer += data
+            with memoryview(self._buffer) as view:
+                at = yield from self._whole_ones(view)
+            del self._buffer[:at]
+        else:
+            with memoryview(data) as view:
+                at = yield from self._whole_ones(view)
+                self._buffer += view[at:]
+
+    def _whole_ones(self, view: memoryview) -> Generator[tuple[int, bytes], None, int]:
+        """The frames that are complete; returns where they end."""
+        at = 0
+        while len(view) - at >= HEAD.size:
+            length, form = HEAD.unpack_from(view, at)
             if not 1 <= length <= self._limit:
                 raise WireError(f"a frame of {length} bytes")
             end = at + 4 + length
-            if len(buffer) < end:
+            if len(view) < end:
                 break
-            yield form, bytes(memoryview(buffer)[at + HEAD.size : end])
+            yield form, bytes(view[at + HEAD.size : end])
             at = end
-        del buffer[:at]
+        return at
 
 
 def unpack(body: bytes, longest: int = MAX_STRING) -> tuple[Any, ...]:
