@@ -25,10 +25,10 @@ MODULES = ["hostile_plugins"]
 OURS = [str(Path(__file__).parent), *(p for p in sys.path if p)]
 
 
-@pytest.fixture(scope="module")
-def guard() -> Iterator[Guard]:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one cell", "two cells"])
+def guard(request: pytest.FixtureRequest) -> Iterator[Guard]:
     os.environ["AMPARO_SECRET"] = "not for cells"
-    with Guard(2, MODULES, LIMITS) as g:
+    with Guard(request.param, MODULES, LIMITS) as g:
         yield g
     del os.environ["AMPARO_SECRET"]
 
@@ -287,6 +287,15 @@ def test_five_hundred_jobs_leak_nothing(guard: Guard, tmp_path: Path) -> None:
     held = [r.at.row for o in outcomes for r in o.records() if isinstance(r, Message)]
     assert set(held) == {5}, "the cell's descriptors grow"
     assert descriptors() == before
+
+
+def test_an_idle_cell_takes_half_of_what_another_has_before_it() -> None:
+    with Guard(2, MODULES, LIMITS) as guard:
+        outcomes = list(guard.run([[job("which", token=str(n)) for n in range(8)]]))
+    assert {o.job.token for o in outcomes} == {str(n) for n in range(8)}
+    assert len(outcomes) == 8 and not any(o.error for o in outcomes)
+    cells = [r.at.row for o in outcomes for r in o.records() if isinstance(r, Message)]
+    assert len(set(cells)) > 1
 
 
 def test_leaving_early_and_coming_back(guard: Guard) -> None:

@@ -7,6 +7,7 @@ import math
 import selectors
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from amparo.sandbox.exchange import Exchange, Work
@@ -66,9 +67,18 @@ class Watch:
         waited = self._exchange.wait_for_room()
         for ward in self._wards.values():
             ward.deadline += waited
-        while len(self._wards) < self._most and (work := self._exchange.take()):
+        while len(self._wards) < self._most and (work := self._exchange.take() or self._half()):
             self._start(work)
         return bool(self._wards) or not self._exchange.exhausted()
+
+    def _half(self) -> Work | None:
+        """Half of what another cell has before it, where nothing else is left to do."""
+        if not self._exchange.exhausted():
+            return None
+        jobs = max((ward.work.jobs for ward in self._wards.values()), key=len, default=deque())
+        if len(jobs) < 2:
+            return None
+        return Work(deque(jobs.pop() for _ in range(len(jobs) // 2)))
 
     def _start(self, work: Work) -> None:
         # Numbers never come twice, so a late word about an earlier cell means no other.
