@@ -4,8 +4,9 @@
     python benchmarks/operation.py --out FOLDER --scale small    9 exhibits
 
 Building, then ``amparo demo`` over what was built (every stage and the score), ``amparo run`` again over the
-finished case, ``amparo verify``, and ``amparo find --image`` for any part of each of some pictures. Memory is the sum of what each process holds for itself and its share of
-what several hold (Pss), asked for every half second; Linux only.
+finished case, ``amparo verify``, and ``amparo find --image`` for any part of each of some pictures. Memory is the
+sum of what each process holds for itself and its share of what several hold (Pss), asked for every half second;
+Linux only.
 """
 
 from __future__ import annotations
@@ -114,12 +115,12 @@ def main() -> None:
     )  # fmt: skip
     step("a second run", *amparo, "run", case)
     step("verify", *amparo, "verify", case)
-    answers = []
+    answers: list[tuple[bool, int]] = []
     for stack, part in cut_out(case, given.out):
         answer = step("find --image PART", *amparo, "find", case, "--image", part, "--json")
         sure = {hit["content"] for hit in json.loads(answer)["found"] if hit["verified"]}
         answers.append((bool(sure & stack), len(sure - stack)))
-    right, others = (sum(column) for column in zip(*answers, strict=True))
+    right, others = sum(hit for hit, _ in answers), sum(other for _, other in answers)
     print(
         f"found by any part of it: {right} of {len(answers)}; other pictures called the same: {others}"
     )

@@ -113,6 +113,10 @@ class Originals:
     def get(self, kind: type[Any], id: str) -> Any:
         raise NotImplementedError
 
+    def thumbs(self, contents: Sequence[str]) -> list[bytes | None]:
+        """Their small pictures."""
+        return [self.looked[content].thumb for content in contents]
+
 
 def data_folder() -> Path:
     given = os.environ.get("AMPARO_TEST_DATA")
@@ -160,10 +164,6 @@ def measure(paths: list[Path], beside: dict[tuple[int, str], list[list[int]]]) -
     looked = {str(n): Looked(str(n), path.read_bytes()) for n, path in enumerate(paths)}
     view = Originals(looked)
     laid_on = 0
-
-    def small(contents: Sequence[str]) -> list[bytes | None]:
-        return [looked[content].thumb for content in contents]
-
     usable = {n for n, one in looked.items() if one.pdq is not None and one.pdq.quality >= 50}
     columns = [
         "PDQ alone",
@@ -189,7 +189,7 @@ def measure(paths: list[Path], beside: dict[tuple[int, str], list[list[int]]]) -
         by_hashes = {a.content for a in found if a.verified}
         if name in LAID and it.thumb is not None:
             laid_on += len(paths) - 1
-            found += laid(view, it.thumb, small, by_hashes, lambda done, total: None)[0]
+            found += laid(view, it.thumb, view.thumbs, by_hashes, lambda done, total: None)[0]
         sets = {
             "PDQ alone": {a.content for a in found if a.method == "pdq" and not a.turned},
             "first tier": {a.content for a in found if a.method == "pdq"},
@@ -257,15 +257,11 @@ def alike_by_layout(count: int = 40) -> None:
     looked = {name: Looked(name, saved(picture, 85)) for name, picture in drawn.items()}
     view = Originals(looked)
     how: Counter[str] = Counter()
-
-    def small(contents: Sequence[str]) -> list[bytes | None]:
-        return [looked[content].thumb for content in contents]
-
     for name, one in looked.items():
         hits = alike(view, one.prints, one.thumb, 1, lambda id: looked[id].thumb)
         if one.thumb is not None:
             found = {hit.content for hit in hits}
-            hits += laid(view, one.thumb, small, found, lambda done, total: None)[0]
+            hits += laid(view, one.thumb, view.thumbs, found, lambda done, total: None)[0]
         for hit in hits:
             if hit.content != name:
                 way = "PDQ 31" if hit.method == "pdq" else f"{hit.method}, verified {hit.verified}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -15,6 +16,7 @@ from PIL import Image
 
 from amparo.cli.desk import laid_on_all
 from amparo.cli.main import main
+from amparo.match import within
 from amparo.match.find import laid
 from amparo.match.register import Fit
 from amparo.match.same import Judged, reasons_for
@@ -52,6 +54,14 @@ def of(kept: dict[str, bytes]) -> Thumbs:
     return lambda ids: [kept.get(id) for id in ids]
 
 
+def looked_for(
+    asked: bytes, kept: dict[str, bytes], step: Callable[[int], None] = lambda done: None
+) -> list[Judged]:
+    found = cut_outs(asked, sorted(kept), of(kept), step)
+    assert found is not None and not found.missing
+    return found.judged
+
+
 def any_part(whole: Image.Image, chance: Random) -> tuple[Image.Image, tuple[float, ...]]:
     width, height = chance.uniform(0.45, 0.8), chance.uniform(0.45, 0.8)
     left, top = chance.uniform(0, 1 - width), chance.uniform(0, 1 - height)
@@ -74,7 +84,7 @@ def test_the_picture_that_any_part_was_cut_out_of_is_found_with_its_place(
             nonlocal gone_over
             gone_over += done
 
-        hits = cut_outs(thumb(part), sorted(stored), of(stored), step).judged
+        hits = looked_for(thumb(part), stored, step)
         sure = [hit for hit in hits if hit.fit is not None and not hit.why_not]
         assert {hit.candidate.centre for hit in sure} <= {str(number)}
         for hit in sure:
@@ -90,7 +100,7 @@ def test_parts_that_were_cut_out_of_the_picture_are_found_with_their_place(
     part, place = any_part(picture(7), Random(3))
     mirrored = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     parts = {**stored, "7": thumb(part), "turned": thumb(mirrored)}
-    hits = cut_outs(stored["7"], sorted(parts), of(parts), lambda done: None).judged
+    hits = looked_for(stored["7"], parts)
     sure = {hit.candidate.centre: hit.candidate for hit in hits if not hit.why_not}
     assert set(sure) == {"7", "turned"}
     assert [sure[n].form > 0 for n in ("7", "turned")] == [False, True]
@@ -112,8 +122,44 @@ def test_nothing_lies_on_what_is_plain_or_missing_and_odd_shapes_do_no_harm() ->
     ids = [*kept, "missing"]
     for asked in (plain, kept["line"], kept["dot"], kept["noise"], thumb(picture(1))):
         found = cut_outs(asked, ids, of(kept), lambda done: None)
+        assert found is not None
         assert {hit.candidate.centre for hit in found.judged} <= {"noise"}
         assert found.missing == 3
+    for torn in (kept["torn"], b"words"):
+        assert cut_outs(torn, ids, of(kept), lambda done: None) is None
+        assert laid(MemoryView([]), torn, of(kept), set(), lambda d, t: None) == ([], None)
+
+
+def test_only_those_that_lie_best_are_laid_again(
+    stored: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, _ = any_part(picture(5), Random(5))
+    blocks = 0
+
+    def thumbs(ids: Sequence[str]) -> list[bytes | None]:
+        nonlocal blocks
+        blocks += 1
+        return [stored[id] for id in ids]
+
+    def laid_again(found: bool) -> int:
+        """How often small pictures were asked for; the one that all are gone over in is among it."""
+        nonlocal blocks
+        blocks = 0
+        answer = cut_outs(thumb(part), sorted(stored), thumbs, lambda done: None)
+        assert answer is not None
+        assert [hit.candidate.centre for hit in answer.judged[:1]] == ["5"] * found
+        return blocks
+
+    usual = laid_again(found=True)
+    monkeypatch.setattr(within, "FAINT", 0.9)
+    assert laid_again(found=False) == 1
+    monkeypatch.setattr(within, "FAINT", -1.0)
+    every = laid_again(found=True)
+    assert usual < every
+    monkeypatch.setattr(within, "FOLLOWED", 3)
+    few = laid_again(found=True)
+    monkeypatch.setattr(within, "SHARE_FOLLOWED", 0.5)
+    assert few < laid_again(found=True) < every
 
 
 def test_copies_in_the_stack_of_what_was_found_are_named_too() -> None:
@@ -189,12 +235,10 @@ def test_strips_lie_on_nothing_and_stand_in_nobodys_way(stored: dict[str, bytes]
         for n in range(20)
         for at in range(0, 560, 40)
     }
-    assert (
-        cut_outs(strips["strip 3 80"], sorted(stored), of(stored), lambda done: None).judged == []
-    )
+    assert looked_for(strips["strip 3 80"], stored) == []
     both = {**stored, **strips}
     part, _ = any_part(picture(30), Random(2))
-    hits = cut_outs(thumb(part), sorted(both), of(both), lambda done: None).judged
+    hits = looked_for(thumb(part), both)
     assert [hit.candidate.centre for hit in hits if not hit.why_not] == ["30"]
     assert not any("strip" in hit.candidate.centre for hit in hits)
 

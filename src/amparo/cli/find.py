@@ -178,8 +178,10 @@ def _by_image(
     return hits, films, missing
 
 
-def _with_parts(case: Case, seen: bytes, near: list[Alike], quiet: bool) -> tuple[list[Alike], int]:
-    """What was found by hashes, and what the picture is a part of or shows a part of; of how many that is not known."""
+def _with_parts(
+    case: Case, seen: bytes, near: list[Alike], quiet: bool
+) -> tuple[list[Alike], int | None]:
+    """What was found by hashes, and what the picture is a part of or shows a part of; as :func:`amparo.match.find.laid`."""
     from amparo.match.find import laid
     from amparo.run.local import thumbs_of
     from amparo.run.progress import Progress

@@ -67,16 +67,18 @@ def laid(
     thumbs: within.Thumbs,
     sure: Container[Id],
     step: Callable[[int, int], None],
-) -> tuple[list[Alike], int]:
-    """Contents that a picture is a part of, or that are a part of it, laid on every one; and of how many it is not known.
+) -> tuple[list[Alike], int | None]:
+    """Contents that a picture is a part of, or that are a part of it; and on how many it could not be laid.
 
-    ``seen`` is its encoded small picture; what is in ``sure`` was found before. Every copy in a stack whose centre
-    agrees is named. It takes some seconds and a third of a millisecond a stack on two cores, so ``step`` is called with the stacks gone
-    over since, and how many there are.
+    ``seen`` is its encoded small picture: None of how many, where it cannot be read. What is in ``sure`` was found
+    before. Every copy in a stack whose centre agrees is named. It takes seconds, so ``step`` is called with the
+    stacks gone over since, and how many there are.
     """
     stored, others = within.centres(view)
-    out = []
+    out: list[Alike] = []
     found = within.cut_outs(seen, stored, thumbs, lambda done: step(done, len(stored)))
+    if found is None:
+        return out, None
     for judged in found.judged:
         hit = _wider(judged)
         out.append(hit)

@@ -55,6 +55,8 @@ _FORMS = (None, _T.ROTATE_90, _T.ROTATE_180, _T.ROTATE_270, _T.FLIP_TOP_BOTTOM,
 """What makes the picture whose upright hash is this form's, in the order of ``pdq8``."""
 MIRRORED = 5
 """The number of the form that is mirrored left to right."""
+_VERIFIED = ", verified: "
+"""In what a stack says of a member that joined it."""
 
 
 class Judged(NamedTuple):
@@ -193,6 +195,11 @@ def _part(
     return small.crop((left, top, right, bottom))
 
 
+def by_details(method: str) -> bool:
+    """Whether a member is in its stack because its details agree, so that it may show more or less than the centre."""
+    return _VERIFIED in method
+
+
 def joins(judged: list[Judged], standing: Standing) -> dict[Id, Joined]:
     """Which contents that stood alone join which stack; none that another joins, so nothing is a chain."""
     out: dict[Id, Joined] = {}
@@ -206,7 +213,7 @@ def joins(judged: list[Judged], standing: Standing) -> dict[Id, Joined]:
         if centre in out or not _can_move(mover, out, held, standing):
             continue
         held.add(centre)
-        said = f"{RATES[candidate.method].said}, verified: {fit}"
+        said = f"{RATES[candidate.method].said}{_VERIFIED}{fit}"
         out[mover] = Joined(centre, candidate.distance, candidate.form > 0, said)
     return out
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from amparo.kit.view import View
 from amparo.match.near import FLOOR
-from amparo.match.same import MIRRORED, Judged, judge, readable
+from amparo.match.same import MIRRORED, Judged, by_details, judge, readable
 from amparo.match.wider import WHOLE, Candidate, Place
 from amparo.model import Fingerprint, Id, StackMember
 
@@ -54,7 +54,6 @@ _AT_ONCE = 512
 
 Greys = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-_NONE = np.empty(0, np.float32)
 
 Thumbs = Callable[[Sequence[Id]], Sequence[bytes | None]]
 """The small pictures of some contents, as the host encoded them."""
@@ -90,7 +89,7 @@ def centres(view: View) -> tuple[list[Id], dict[Id, list[Id]]]:
     One of each stack, and each that is in a stack only because its details agree: it may show more than the centre.
     """
     rows = view.columns(StackMember, "content", "stack", "method")
-    stacks = {content: stack for content, stack, method in rows if "verified" not in method}
+    stacks = {content: stack for content, stack, method in rows if not by_details(method)}
     others: dict[Id, list[Id]] = defaultdict(list)
     found = set()
     for content, quality in view.columns(Fingerprint, "content", "quality", algorithm="pdq"):
@@ -105,23 +104,23 @@ def centres(view: View) -> tuple[list[Id], dict[Id, list[Id]]]:
 def copies(view: View, content: Id) -> set[Id]:
     """A content and what lies in its stack, but for what is there only because its details agree."""
     rows = list(view.columns(StackMember, "stack", "method", content=content))
-    if not rows or "verified" in rows[0][1]:
+    if not rows or by_details(rows[0][1]):
         return {content}
     members = view.columns(StackMember, "content", "method", stack=rows[0][0])
-    return {content, *(member for member, method in members if "verified" not in method)}
+    return {content, *(member for member, method in members if not by_details(method))}
 
 
 def cut_outs(
     asked: bytes, stored: Sequence[Id], thumbs: Thumbs, step: Callable[[int], None]
-) -> Found:
-    """The contents that show a part of a picture, or of which it is a part.
+) -> Found | None:
+    """The contents that show a part of a picture, or of which it is a part; None where it cannot be read itself.
 
     ``asked`` is its encoded small picture. What does not lie on it closely is left out, what does and does not agree
     in detail says so. ``step`` is called with the number of contents gone over since, first with none.
     """
     picture = readable(asked, "L")
     if picture is None:
-        return Found([], len(stored))
+        return None
     search = _Search(picture)
     most = max(FOLLOWED, int(SHARE_FOLLOWED * len(stored)))
     on: list[Near] = []
@@ -166,6 +165,11 @@ def _best(found: Iterable[Near], most: int) -> list[Near]:
     return sorted(found, key=_surest)[:most]
 
 
+def _near(lays: Sequence[Lay], names: Sequence[Id]) -> list[Near]:
+    """Those that may lie on each other."""
+    return [(lay, name) for lay, name in zip(lays, names, strict=True) if lay.score >= FAINT]
+
+
 def _surest(found: Near) -> tuple[float, Id]:
     return -found[0].score, found[1]
 
@@ -184,9 +188,11 @@ class _Search:
     def __init__(self, picture: Image.Image) -> None:
         self.forms = [picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
         self.sizes = _sizes(picture.width, picture.height)
+        """None of a strip, which is laid on nothing."""
         self.pieces = [
-            np.concatenate([_unit(_made(form, size)).ravel() for size in self.sizes] or [_NONE])
+            np.concatenate([_unit(_made(form, size)).ravel() for size in self.sizes])
             for form in self.forms
+            if self.sizes
         ]
         self.small = [_made(form, _fitted(*form.size, SIDE)) for form in self.forms]
 
@@ -202,17 +208,15 @@ class _Search:
         under: list[Near] = []
         for group in groups.values():
             names, greys = [name for name, _ in group], np.stack([grey for _, grey in group])
-            for lays, found in ((self._on(greys), on), (self._under(greys), under)):
-                near = zip(lays, names, strict=False)  # a strip is laid on nothing
-                found += [(lay, name) for lay, name in near if lay.score >= FAINT]
+            if self.sizes:
+                on += _near(self._on(greys), names)
+            under += _near(self._under(greys), names)
         return _Over(on, under, sum(map(len, groups.values())))
 
     def _on(self, greys: Greys) -> list[Lay]:
         """The picture laid on each of some of one size."""
         from amparo.match.compiled.laying import LANES, laid
 
-        if not self.sizes:
-            return []
         high, wide = greys.shape[1:]
         widths, heights = np.array(self.sizes, int).reshape(-1, 2).T
         out = []

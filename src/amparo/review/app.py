@@ -67,8 +67,8 @@ def create_app(
 
     ``token`` opens it once as ``/?token=...``. ``picture(content, longest side)`` gives WebP bytes,
     or None; it is called only after the consultation was logged. ``performer`` names the analyst in
-    every action and mark; ``piece`` gives the bytes a record rests on, ``parts`` lays a picture on all others. Raises ValueError when the case
-    names a category scheme that is not known.
+    every action and mark; ``piece`` gives the bytes a record rests on, ``parts`` lays a picture on all
+    others. Raises ValueError when the case names a category scheme that is not known.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=SILENT)
     app.state.desk = Desk(
