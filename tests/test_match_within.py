@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from random import Random
+from threading import Barrier
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from amparo.match.within import SURE, Thumbs, _doubted, centres, copies, cut_out
 from amparo.model import Content, File, Fingerprint, Record, StackMember
 from amparo.replay.scene import render
 from amparo.review.app import create_app
+from amparo.review.desk import Desk
 from amparo.store import Case
 from memory_view import MemoryView
 
@@ -305,3 +309,24 @@ def test_the_desk_lays_a_picture_of_the_case_on_all_others_when_asked(tmp_path: 
             assert desk.get(f"/content/{wrong}/parts").status_code == 404
         logged = [a for _, a, _ in case.store.history(ids["part.jpg"])]
         assert [a.performer for a in logged if a.kind == "review/parts"] == ["Analyst 1"] * 2
+
+
+def test_what_two_ask_for_at_once_is_worked_out_once(tmp_path: Path) -> None:
+    main(["new", str(tmp_path / "c.amparo")])
+    asking, made = Barrier(2), list[float]()
+
+    def make() -> float:
+        made.append(monotonic())
+        sleep(0.2)
+        return made[0]
+
+    with Case.open(tmp_path / "c.amparo", write=True) as case, ThreadPoolExecutor(2) as pool:
+        desk: Desk = create_app(case, "x", lambda *_: None, "Analyst 1").state.desk
+
+        def ask() -> float:
+            asking.wait(10)
+            return desk.kept("parts", "a", make)
+
+        answers = [pool.submit(ask) for _ in range(2)]
+        assert [answer.result() for answer in answers] == made * 2
+        assert desk.kept("parts", "b", lambda: 1.0) == 1.0

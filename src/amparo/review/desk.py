@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request
@@ -105,6 +105,15 @@ class Chain:
 
 
 @dataclass
+class Once:
+    """Something long that whoever asks first works out; who asks meanwhile waits for it."""
+
+    turn: Lock = field(default_factory=Lock)
+    made: list[Any] = field(default_factory=list)
+    """Nothing yet, or the one thing."""
+
+
+@dataclass
 class Index:
     """What is laid out in memory for one state of the case."""
 
@@ -120,7 +129,7 @@ class Index:
     """Files that lay there as files, by exhibit."""
     recovered: int
     """Files that did not: deleted ones and those carved out of other bytes."""
-    kept: dict[tuple[str, Id], Any] = field(default_factory=dict)
+    kept: dict[tuple[str, Id], Once] = field(default_factory=dict)
     """What a page worked out at length, until the case changes."""
 
 
@@ -188,12 +197,15 @@ class Desk:
 
     def kept(self, what: str, id: Id, make: Callable[[], T]) -> T:
         """The outcome of a long piece of work, made once for each state of the case."""
-        held = self.index().kept
-        if (what, id) not in held:
-            if len(held) >= KEPT:
+        with self.lock:
+            held = self.index().kept
+            if (what, id) not in held and len(held) >= KEPT:
                 held.clear()
-            held[what, id] = make()
-        found: T = held[what, id]
+            once = held.setdefault((what, id), Once())
+        with once.turn:
+            if not once.made:
+                once.made.append(make())
+        found: T = once.made[0]
         return found
 
     def queue(self) -> Queue:
