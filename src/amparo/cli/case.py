@@ -146,7 +146,9 @@ def run(args: argparse.Namespace) -> int:
 
     with opened(args.case, write=True) as case:
         from amparo.run.idle import nothing_changed
+        from amparo.run.small import forget_where_lost
 
+        forget_where_lost(case)
         idle = not args.stage and not args.only and nothing_changed(case)
         if not idle:
             from amparo.run.plan import Plan

@@ -35,6 +35,7 @@ def stamp(case: Case) -> str:
     digest.update(photorec.stamp().encode() if case.config.photorec else b"")
     digest.update(f"{repack.stamp(case.store)} {parts.stamp(case)}\n".encode())
     digest.update(b"crops" if case.config.crops else b"")
+    digest.update(b"no small pictures" if case.thumbs.empty() else b"")
     digest.update(" ".join(out_of_use(case.store.each(KnownSet))).encode())
     digest.update(case.store.revision(list(KINDS.values())).encode())
     return digest.hexdigest()

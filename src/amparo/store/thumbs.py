@@ -1,4 +1,4 @@
-"""Small pictures by key in one SQLite file beside the case; it can be rebuilt and is never evidence."""
+"""Small pictures by key in one SQLite file beside the case; it is made again where it is gone, and never evidence."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ from pathlib import Path
 from amparo.store.backend import StoreRefused
 from amparo.store.sqlite import BUSY_MS, WAL_LIMIT, reading_mode
 
+_TABLE = "CREATE TABLE IF NOT EXISTS blob (key TEXT PRIMARY KEY, data BLOB NOT NULL)"
+_ANY = "SELECT data FROM blob LIMIT 1"
+
 
 class Blobs:
     """Key to bytes. Safe to use from several threads.
 
-    ``readonly``: a file that is not there is an empty one, since it can be rebuilt.
+    A file that is not there is an empty one; so is one that is no database any more, which writing begins anew.
     """
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
         self._readonly = readonly
         self._lock = threading.Lock()
-        absent = readonly and not path.is_file()
-        mode = reading_mode(path) if readonly else "mode=rwc"
-        self._connection = sqlite3.connect(
-            "file::memory:" if absent else f"{path.absolute().as_uri()}?{mode}",
-            uri=True,
-            check_same_thread=False,
-            isolation_level=None,
-        )
-        self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-        self._connection.execute("PRAGMA mmap_size=0")
         if readonly:
+            absent = not path.is_file()
+            mode = f"{path.absolute().as_uri()}?{reading_mode(path)}"
+            self._connection = _connected("file::memory:" if absent else mode)
             self._connection.execute("PRAGMA wal_autocheckpoint=0")
-        else:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
-        if absent or not readonly:
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS blob (key TEXT PRIMARY KEY, data BLOB NOT NULL)"
-            )
+            if absent:
+                self._connection.execute(_TABLE)
+            return
+        try:
+            self._connection = _writing(path)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._connection = _writing(path)
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Keep these in one transaction; a key that is there gets the new bytes."""
@@ -67,6 +66,11 @@ class Blobs:
             return row[0] if row and isinstance(row[0], bytes) else None
         return None
 
+    def empty(self) -> bool:
+        """Whether nothing is kept."""
+        with self._lock:
+            return self._connection.execute(_ANY).fetchone() is None
+
     def has(self, key: str) -> bool:
         """Whether there is something under a key."""
         with self._lock:
@@ -80,3 +84,24 @@ class Blobs:
                 self._connection.execute("PRAGMA busy_timeout=1000")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
+
+
+def _connected(where: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(where, uri=True, check_same_thread=False, isolation_level=None)
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+    connection.execute("PRAGMA mmap_size=0")
+    return connection
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    connection = _connected(f"{path.absolute().as_uri()}?mode=rwc")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        connection.execute(_TABLE)
+        connection.execute(_ANY).fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
