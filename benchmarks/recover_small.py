@@ -13,6 +13,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from pathlib import Path
 
@@ -108,8 +109,11 @@ def judged(seed: int, folder: Path) -> Counter[str]:
 
 def main() -> None:
     """The table of one line."""
-    many = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    options = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    options.add_argument("how_many", type=int, nargs="?", default=500)
+    options.add_argument("first_seed", type=int, nargs="?", default=0)
+    given = options.parse_args()
+    many, first = given.how_many, given.first_seed
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         sums = sum((judged(seed, Path(folder)) for seed in range(first, first + many)), Counter())

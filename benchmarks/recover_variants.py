@@ -16,7 +16,7 @@ import random
 import re
 import shutil
 import sqlite3
-import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -489,8 +489,10 @@ def _pieces(body: bytes, data: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
+    options = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    options.add_argument("folder", type=Path)
+    options.add_argument("rows", type=int, nargs="?", default=2000)
+    given = options.parse_args()
     for each in MAKERS:
-        made = make(each, target, count)
+        made = make(each, given.folder, given.rows)
         print(f"{each:3} deleted {len(made.deleted):5} ceiling {len(made.ceiling):5}")
