@@ -146,9 +146,7 @@ def run(args: argparse.Namespace) -> int:
 
     with opened(args.case, write=True) as case:
         from amparo.run.idle import nothing_changed
-        from amparo.run.small import forget_where_lost
 
-        forget_where_lost(case)
         idle = not args.stage and not args.only and nothing_changed(case)
         if not idle:
             from amparo.run.plan import Plan
@@ -169,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
             raise Refused(str(error)) from error
         lines = [*summary.lines(), f"The desk: {me()} review {safe(str(args.case))}"]
         answer(args.json, summary.as_dict(), lines)
-        return PROBLEMS if summary.counts.problems else DONE
+        return PROBLEMS if summary.counts.problems or summary.small.missed else DONE
 
 
 def status(args: argparse.Namespace) -> int:
@@ -178,6 +176,7 @@ def status(args: argparse.Namespace) -> int:
     from amparo.cli.erased import lines as erased_lines
     from amparo.model import Exhibit, Problem
     from amparo.run.plan import Plan, unknown_databases
+    from amparo.run.small import lost
 
     with opened(args.case) as case:
         store = case.store
@@ -187,6 +186,7 @@ def status(args: argparse.Namespace) -> int:
         waiting = [e.number for e in plan.exhibits()]
         unsettled = [s.id for s in plan.all() if not plan.settled(s)]
         gone = erased(store)
+        gone_pictures = lost(case)
         by_exhibit = {e.id: e.number for e in exhibits}
         problems = sorted(
             store.each(Problem),
@@ -202,6 +202,7 @@ def status(args: argparse.Namespace) -> int:
             "records": kinds,
             "waiting_for_intake": waiting,
             "pending_plugins": unsettled,
+            "small_pictures_gone": gone_pictures,
             "erased": gone,
             "unknown_databases": [{"exhibit": e, "path": p} for e, p in unknown],
             "problems": [
@@ -222,7 +223,9 @@ def status(args: argparse.Namespace) -> int:
             lines.append(f"Intake not finished: {', '.join(map(safe, waiting))}")
         if unsettled:
             lines.append(f"Not up to date: {', '.join(unsettled)} (amparo run)")
-        else:
+        if gone_pictures:
+            lines.append("Small pictures are gone: amparo run makes them again")
+        if not unsettled and not gone_pictures:
             lines.append("Everything is up to date.")
         if problems:
             lines += ["", f"Could not be read, or not wholly: {len(problems)}"]

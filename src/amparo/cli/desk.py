@@ -41,7 +41,7 @@ def review(args: argparse.Namespace) -> int:
 def laid_on_all(case: Case, content: Id) -> tuple[list[Laid], int | None]:
     """The contents that a picture of the case is a part of, or that are a part of it; not its copies.
 
-    And on how many it could not be laid: None where it has no small picture itself.
+    And on how many it could not be laid: None where it has none itself that can be read.
     """
     from amparo.match.find import laid
     from amparo.match.within import copies

@@ -99,7 +99,7 @@ def _in_case(
         found["parts_looked_for"], found["not_laid_on"] = missing is not None, missing or 0
         if missing is None:
             lines = lines or ["Nothing found."]
-            why = "--quick" if args.quick else "there is no small picture of it"
+            why = "--quick" if args.quick else "there is no small picture of it that can be read"
             lines.append(f"Not looked for: whether it is any part of another picture ({why})")
         elif missing:
             lines = lines or ["Nothing found."]

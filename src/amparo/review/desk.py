@@ -62,7 +62,7 @@ class Laid:
 
 
 Parts = Callable[[Id], tuple[list[Laid], int | None]]
-"""Lays the picture of a content on all others; and on how many it could not: None where it has no small picture itself."""
+"""Lays the picture of a content on all others; and on how many it could not: None where it has none that can be read."""
 
 
 def no_parts(content: Id) -> tuple[list[Laid], int | None]:

@@ -17,6 +17,7 @@ from amparo.match.terms import out_of_use
 from amparo.model import KINDS, KnownSet
 from amparo.recover import photorec
 from amparo.run import parts, secrets
+from amparo.run.small import lost
 from amparo.store import WHOLE, Case
 
 EVERYTHING = Spec("run", "everything", 1, "A run that left nothing to do.", "")
@@ -35,7 +36,6 @@ def stamp(case: Case) -> str:
     digest.update(photorec.stamp().encode() if case.config.photorec else b"")
     digest.update(f"{repack.stamp(case.store)} {parts.stamp(case)}\n".encode())
     digest.update(b"crops" if case.config.crops else b"")
-    digest.update(b"no small pictures" if case.thumbs.empty() else b"")
     digest.update(" ".join(out_of_use(case.store.each(KnownSet))).encode())
     digest.update(case.store.revision(list(KINDS.values())).encode())
     return digest.hexdigest()
@@ -44,4 +44,4 @@ def stamp(case: Case) -> str:
 def nothing_changed(case: Case) -> bool:
     """Whether everything stands as it did when a run last found nothing left to do."""
     done = case.store.is_done(EVERYTHING.id, WHOLE)
-    return done is not None and done == (EVERYTHING.version, stamp(case))
+    return done is not None and done == (EVERYTHING.version, stamp(case)) and not lost(case)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import signature
 from itertools import chain
 
 from amparo.kit.plugin import Spec, load
 from amparo.model import Action, Content, Id, Record
-from amparo.run import learnt, models
+from amparo.run import learnt, models, small
 from amparo.run.backups import open_backups
 from amparo.run.disks import open_again
 from amparo.run.guards import LazyGuard
@@ -18,8 +17,9 @@ from amparo.run.idle import EVERYTHING, stamp
 from amparo.run.intake import take_in, unwrap_again
 from amparo.run.packed import unpack_archives
 from amparo.run.photorec import search_beside
-from amparo.run.plan import Plan, Task
+from amparo.run.plan import Plan, Task, given
 from amparo.run.progress import Progress, span
+from amparo.run.small import Again
 from amparo.run.writer import Counts, Writer, machine_action, now_ms, settle
 from amparo.sandbox.guard import Job
 from amparo.store import Case
@@ -32,10 +32,12 @@ class Summary:
     counts: Counts
     seconds: float
     derived: list[str] = field(default_factory=list)
+    small: Again = field(default_factory=Again)
 
     @property
     def idle(self) -> bool:
-        return not self.counts.files and not self.derived
+        done = self.counts.files or self.derived or self.small.made or self.small.missed
+        return not done
 
     def lines(self) -> list[str]:
         """For people."""
@@ -45,6 +47,10 @@ class Summary:
         out = [f"Done in {span(self.seconds)}: {c.files:,} subjects, {c.records:,} records read"]
         if c.problems:
             out.append(f"{c.problems:,} things could not be read, or not wholly: amparo status")
+        if self.small.made:
+            out.append(f"{self.small.made:,} small pictures that were gone were made again")
+        if missed := self.small.missed:
+            out.append(f"{len(missed):,} small pictures could not be made again: {missed[0]}")
         return out
 
     def as_dict(self) -> dict[str, object]:
@@ -59,6 +65,8 @@ class Summary:
             "failed": c.failed,
             "plugins": c.plugins,
             "derived": self.derived,
+            "small_pictures_made_again": self.small.made,
+            "small_pictures_missing": len(self.small.missed),
             "seconds": round(self.seconds, 3),
         }
 
@@ -72,11 +80,15 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
     """
     counts = Counts()
     started = now_ms()
+    small.note(case)
+    pictures = Again()
     with LazyGuard(case, also=learnt.preload(case)) as guard:
         take_in(case, plan.exhibits(), guard, counts, progress)
         if not plan.finished():
             unwrap_again(case, guard)
             open_again(case, guard)
+        if plan.whole and small.lost(case):
+            pictures = small.make_again(case, plan, guard, progress)
         reading = [s for s in plan.fingerprints if _fit(case, plan, s, guard, counts)]
         reading += plan.parsers
         again = True
@@ -88,7 +100,7 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
     if plan.whole and plan.finished():
         settle(case, EVERYTHING, started, 0, stamp(case))
-    return Summary(counts, (now_ms() - started) / 1000, derived)
+    return Summary(counts, (now_ms() - started) / 1000, derived, pictures)
 
 
 def _fit(case: Case, plan: Plan, spec: Spec, guard: LazyGuard, counts: Counts) -> bool:
@@ -146,13 +158,13 @@ def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
     show.say(f"  {spec.id}")
     revision, started = plan.revision(spec), now_ms()
     function = load(spec.function)
-    given = {"folder": case.derived, "thumbs": partial(thumb_of, case)}
-    further = list(signature(function).parameters)[1:]
+    at_hand = {"folder": case.derived, "thumbs": partial(thumb_of, case)}
+    further = given(spec)
     taken = 0
 
     def records() -> Iterator[Record]:
         nonlocal taken
-        for record in function(case.store, *(given[name] for name in further)):
+        for record in function(case.store, *(at_hand[name] for name in further)):
             taken += 1
             yield record
 

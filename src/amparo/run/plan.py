@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
+from inspect import signature
 from itertools import islice
 from typing import TypeVar
 
 from amparo.evidence import repack
 from amparo.evidence.detect import IMAGES, UNWRAPPED
-from amparo.kit.plugin import Spec, discover
+from amparo.kit.plugin import Spec, discover, load
 from amparo.match.terms import out_of_use
 from amparo.model import (
     Content,
@@ -30,7 +31,7 @@ from amparo.model import (
     Structure,
 )
 from amparo.recover import photorec
-from amparo.run import learnt, parts
+from amparo.run import learnt, parts, small
 from amparo.run.exhibits import SQLITE, Exhibits
 from amparo.run.secrets import stamp
 from amparo.sandbox.guard import Job
@@ -87,6 +88,11 @@ class Task:
     size: int
 
 
+def given(spec: Spec) -> list[str]:
+    """What a concluding plugin asks for beside the store, by name; nothing of others."""
+    return list(signature(load(spec.function)).parameters)[1:] if spec.stage in CONCLUDING else []
+
+
 def pending(store: Store, spec: Spec) -> int:
     """How many contents a fingerprint has not finished with."""
     return sum(
@@ -133,7 +139,8 @@ class Plan:
     def finished(self) -> bool:
         """Whether nothing at all is missing or stale."""
         opened = all(s is None or self.settled(s) for s in (self.backups, self.packed))
-        return opened and not self.exhibits() and all(self.settled(spec) for spec in self.all())
+        settled = opened and not self.exhibits() and all(self.settled(spec) for spec in self.all())
+        return settled and not (self.whole and small.lost(self._case))
 
     def exhibits(self) -> list[Exhibit]:
         """Exhibits whose intake is not finished."""
@@ -178,10 +185,12 @@ class Plan:
         elif spec is self.packed:
             made = parts.stamp(self._case)
             return f"{self._store.revision((File,))}-{made} {repack.stamp(self._store)}"
+        found = [self._store.revision(kinds)]
         if KnownSet in kinds:
-            over = out_of_use(self._store.each(KnownSet))
-            return " ".join([self._store.revision(kinds), *over])
-        return self._store.revision(kinds)
+            found += out_of_use(self._store.each(KnownSet))
+        if "thumbs" in given(spec) and small.lost(self._case):
+            found.append("small pictures are gone")
+        return " ".join(found)
 
     def settled(self, spec: Spec) -> bool:
         """Whether this plugin has finished everything there is, at this version."""
@@ -203,24 +212,28 @@ class Plan:
     def _contents(self, spec: Spec) -> Iterator[Task]:
         for mime in spec.mimes:
             pending = self._store.undone(Content, spec.id, spec.version, {"mime": mime})
-            for batch in chunks(pending, BATCH):
-                ids = [c.id for c in batch]
-                places: dict[str, File] = {}
-                for file in self._store.each(File, content=ids):
-                    places.setdefault(file.content, file)
-                lost = [i for i in ids if i not in places]
-                previews = (
-                    {p.content: p for p in self._store.each(Preview, content=lost)} if lost else {}
-                )
-                for content in batch:
-                    place = places.get(content.id)
-                    if place is not None:
-                        job = self._exhibits.content_job(spec, content, place)
-                        yield Task(spec, job, place.exhibit, place.path, content.size)
-                    elif content.id in previews:
-                        preview = previews[content.id]
-                        job = self._exhibits.preview_job(spec, content, preview)
-                        yield Task(spec, job, preview.at.exhibit, preview.at.table, content.size)
+            yield from self.tasks(spec, pending)
+
+    def tasks(self, spec: Spec, contents: Iterable[Content]) -> Iterator[Task]:
+        """A fingerprint's work on these, each where it is found first."""
+        for batch in chunks(contents, BATCH):
+            ids = [c.id for c in batch]
+            places: dict[str, File] = {}
+            for file in self._store.each(File, content=ids):
+                places.setdefault(file.content, file)
+            lost = [i for i in ids if i not in places]
+            previews = (
+                {p.content: p for p in self._store.each(Preview, content=lost)} if lost else {}
+            )
+            for content in batch:
+                place = places.get(content.id)
+                if place is not None:
+                    job = self._exhibits.content_job(spec, content, place)
+                    yield Task(spec, job, place.exhibit, place.path, content.size)
+                elif content.id in previews:
+                    preview = previews[content.id]
+                    job = self._exhibits.preview_job(spec, content, preview)
+                    yield Task(spec, job, preview.at.exhibit, preview.at.table, content.size)
 
     def disks(self, spec: Spec) -> Iterator[Task]:
         """Exhibits whose free space is still to be searched."""

@@ -1,33 +1,83 @@
-"""Small pictures whose file is gone: made again of what was looked at before."""
+"""Small pictures that are gone, made again of what was looked at before; what was recorded of it stays as it is."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from amparo.model import Content, Media
-from amparo.store import WHOLE, Case
+from amparo.model import Content, Film, Media
+from amparo.store import Case
+from amparo.store.thumbs import COMPLETE, INCOMPLETE, UNKNOWN
+
+if TYPE_CHECKING:
+    from amparo.kit.plugin import Spec
+    from amparo.run.guards import LazyGuard
+    from amparo.run.plan import Plan
+    from amparo.run.progress import Progress
 
 MAKERS = ("fingerprint/image", "fingerprint/pdf", "fingerprint/video")
-"""The first gives one of every picture it can look at."""
-_AT_ONCE = 10_000
+_AT_ONCE = 128
 
 
-def forget_where_lost(case: Case) -> None:
-    """Where no small picture is there any more, say that what makes them is not done; records stay until it is again."""
-    if not case.thumbs.empty() or not case.store.tally(Media, "maker").get(MAKERS[0]):
-        return
-    from amparo.kit.plugin import discover
-    from amparo.run.plan import chunks
-    from amparo.run.writer import machine_action, now_ms
+@dataclass
+class Again:
+    """Small pictures that were made again, and why others could not be."""
 
-    for spec in discover():
-        if spec.id in MAKERS:
-            contents = (
-                c for mime in spec.mimes for (c,) in case.store.columns(Content, "id", mime=mime)
-            )
-            for some in chunks(contents, _AT_ONCE):
-                again = [(subject, spec.id, 0) for subject in (WHOLE, *some)]
-                action = replace(
-                    machine_action(spec, now_ms(), ()), purpose="its small pictures are gone"
-                )
-                case.store.finish(action, (), again, spec.id)
+    made: int = 0
+    missed: list[str] = field(default_factory=list)
+
+
+def lost(case: Case) -> bool:
+    """Whether small pictures are gone: their file is new though something was looked at, or not all are back."""
+    if case.thumbs.state != UNKNOWN:
+        return case.thumbs.state == INCOMPLETE
+    return case.thumbs.empty() and any(case.store.tally(kind).get("") for kind in (Media, Film))
+
+
+def note(case: Case) -> None:
+    """Put down whether they are, before more are put beside them."""
+    if case.thumbs.state == UNKNOWN:
+        case.thumbs.state = INCOMPLETE if lost(case) else COMPLETE
+
+
+def make_again(case: Case, plan: Plan, guard: LazyGuard, show: Progress) -> Again:
+    """Look once more at what has no small picture any more, and keep nothing else of it.
+
+    What cannot be looked at now, because its exhibit is not at hand for example, is tried again by the next run.
+    """
+    from amparo.kit.thumb import encode
+    from amparo.run.plan import by_weight, chunks
+
+    show.say("  small pictures are gone and are made again")
+    again = Again()
+    for spec in (s for s in plan.fingerprints if s.id in MAKERS):
+        batches = by_weight(plan.tasks(spec, _without(case, spec)))
+        show.begin(f"{spec.id}, small pictures", None)
+        outcomes = guard.get().run([task.job for task in batch] for batch in batches)
+        for some in chunks(outcomes, _AT_ONCE):
+            pictures = [
+                (outcome.job.found.sha256, encode(thumb))
+                for outcome in some
+                for thumb in outcome.thumbs
+            ]
+            case.thumbs.put_many(pictures)
+            again.made += len(pictures)
+            again.missed += [outcome.error for outcome in some if outcome.error]
+            show.step(len(some))
+        show.end()
+    case.thumbs.state = INCOMPLETE if again.missed else COMPLETE
+    return again
+
+
+def _without(case: Case, spec: Spec) -> Iterator[Content]:
+    """What a plugin has finished with and there is no small picture of."""
+    from amparo.run.plan import BATCH, chunks
+
+    for mime in spec.mimes:
+        for some in chunks(case.store.each(Content, mime=mime), BATCH):
+            where = {"id": [content.id for content in some]}
+            waiting = {c.id for c in case.store.undone(Content, spec.id, spec.version, where)}
+            for content in some:
+                if content.id not in waiting and not case.thumbs.has(content.sha256):
+                    yield content

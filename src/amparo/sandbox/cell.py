@@ -27,7 +27,7 @@ from amparo.sandbox.wire import Limits
 FLUSH_BYTES = 128 << 10
 """Of records in one frame."""
 HELD_BYTES = 256 << 10
-"""Of frames in one message, or one frame that is larger."""
+"""Of frames from which on they are sent, though the job goes on."""
 AT_ONCE = 250
 """Descriptors in one message; Linux passes at most 253."""
 MAX_DESCRIPTORS = 4000

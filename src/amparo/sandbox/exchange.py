@@ -55,9 +55,13 @@ class Exchange:
 
     def outcomes(self, batches: Iterable[Sequence[Job]]) -> Iterator[Outcome]:
         """Bring batches as they are needed, give out outcomes as they come, raise what went wrong."""
-        source = iter(batches)
+        source, given = iter(batches), 0
         while True:
             with self._changed:
+                if given:  # what was given last is let go of only now
+                    self._weight -= given
+                    given = 0
+                    self._changed.notify_all()
                 self._changed.wait_for(lambda: self._hungry() or self._ready or self._over)
                 if self._error:
                     raise self._error
@@ -65,7 +69,7 @@ class Exchange:
                 if not hungry:
                     if not self._ready:
                         return
-                    ready, self._ready, self._weight = self._ready, [], 0
+                    ready, self._ready, given = self._ready, [], self._weight
                     self._changed.notify_all()
             if not hungry:
                 yield from ready

@@ -1,11 +1,12 @@
 """The guard: has hostile bytes read in cells and gives back checked records.
 
-A cell takes one batch of jobs of one plugin, one job after another. When a cell dies, hangs or breaks
-the wire's rules, the job in progress stands accused. If other jobs ran in that cell before, one of
-them may have done the damage, so the accused is repeated alone in a fresh cell: if it fails again it
-is guilty; if it does not, the job before it is repeated alone and must also leave its cell in good
-order, or it is guilty ("late death"). The rest of the batch goes on in a fresh cell. So one file costs
-one file, and never an innocent one.
+A cell takes one batch of jobs of one plugin, one job after another; when no other work is left, an idle
+one takes half of what another has not begun. When a cell dies, hangs or breaks the wire's rules, the
+job in progress stands accused. If other jobs ran in that cell before, one of them may have done the
+damage, so the accused is repeated alone in a fresh cell: if it fails again it is guilty; if it does
+not, the job before it is repeated alone and must also leave its cell in good order, or it is guilty
+("late death"). The rest of the batch goes on in a fresh cell. So one file costs one file, and never an
+innocent one.
 """
 
 from __future__ import annotations

@@ -14,14 +14,18 @@ from amparo.store.sqlite import BUSY_MS, WAL_LIMIT, reading_mode
 _TABLE = "CREATE TABLE IF NOT EXISTS blob (key TEXT PRIMARY KEY, data BLOB NOT NULL)"
 _ANY = "SELECT data FROM blob LIMIT 1"
 
+UNKNOWN, INCOMPLETE, COMPLETE = range(3)
+"""Whether some that were kept once are gone; of a file that was just made nothing is known."""
+
 
 class Blobs:
     """Key to bytes. Safe to use from several threads.
 
-    A file that is not there is an empty one; so is one that is no database any more, which writing begins anew.
+    A file that is not there is an empty one. One that is damaged is begun anew by writing, as INCOMPLETE.
     """
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
+        self._path = path
         self._readonly = readonly
         self._lock = threading.Lock()
         if readonly:
@@ -35,11 +39,28 @@ class Blobs:
         try:
             self._connection = _writing(path)
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            if not _damaged(error):
                 raise
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            self._connection = _writing(path)
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        self._connection = _writing(self._path)
+        self._connection.execute(f"PRAGMA user_version={INCOMPLETE}")
+
+    @property
+    def state(self) -> int:
+        """UNKNOWN, INCOMPLETE or COMPLETE, as it was last set; INCOMPLETE where nothing can be read."""
+        with self._lock, suppress(sqlite3.DatabaseError):
+            self._connection.execute(_ANY).fetchone()
+            return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        return INCOMPLETE
+
+    @state.setter
+    def state(self, state: int) -> None:
+        with self._lock:
+            self._connection.execute(f"PRAGMA user_version={int(state)}")
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Keep these in one transaction; a key that is there gets the new bytes."""
@@ -47,17 +68,27 @@ class Blobs:
             raise StoreRefused("this case is open for reading only")
         rows = list(items)
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany(
-                    "INSERT INTO blob (key, data) VALUES (?, ?) "
-                    "ON CONFLICT (key) DO UPDATE SET data = excluded.data",
-                    rows,
-                )
-            except sqlite3.Error:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+                self._put(rows)
+            except sqlite3.DatabaseError as error:
+                if not _damaged(error):
+                    raise
+                self._connection.close()
+                self._begin_anew()
+                self._put(rows)
+
+    def _put(self, rows: list[tuple[str, bytes]]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(
+                "INSERT INTO blob (key, data) VALUES (?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET data = excluded.data",
+                rows,
+            )
+        except sqlite3.Error:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
 
     def get(self, key: str) -> bytes | None:
         """The bytes under a key; None where there are none or the file cannot be read any more."""
@@ -72,10 +103,8 @@ class Blobs:
             return self._connection.execute(_ANY).fetchone() is None
 
     def has(self, key: str) -> bool:
-        """Whether there is something under a key."""
-        with self._lock:
-            found = self._connection.execute("SELECT 1 FROM blob WHERE key = ?", (key,)).fetchone()
-        return found is not None
+        """Whether there is something under a key that can be read."""
+        return self.get(key) is not None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -84,6 +113,10 @@ class Blobs:
                 self._connection.execute("PRAGMA busy_timeout=1000")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
+
+
+def _damaged(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _connected(where: str) -> sqlite3.Connection:
