@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from amparo.fingerprint.box import box_hash
 from amparo.fingerprint.pdq import dihedral
-from amparo.fingerprint.pixels import UPRIGHT
+from amparo.fingerprint.pixels import upright
 from amparo.match.find import alike
 from amparo.match.rates import RATES, STRONGEST, strength
 from amparo.match.register import page_like, register
@@ -112,9 +112,8 @@ def test_finding_by_a_screenshot_also_where_its_file_is_turned(orientation: int)
     shot = screen(photo)
     asked.add("asked", shot)
     prints = [r for r in asked.records if isinstance(r, Fingerprint)]
-    upright = shot.transpose(UPRIGHT[orientation]) if orientation > 1 else shot
     out = io.BytesIO()
-    upright.save(out, "JPEG")
+    Image.fromarray(upright(shot, orientation, max(shot.size))).save(out, "JPEG")
     view = Rows(*shown.records)
     (found,) = alike(view, prints, out.getvalue(), orientation, shown.small.get)
     assert (found.content, found.method, found.verified) == (content("photo").id, "box", True)

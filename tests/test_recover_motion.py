@@ -7,7 +7,7 @@ import pytest
 
 import planted
 from amparo.cli import main
-from amparo.kit.embedded import embedded
+from amparo.kit.embedded import Held, embedded
 from amparo.kit.found import Found
 from amparo.kit.source import Source
 from amparo.kit.spans import Spans
@@ -18,7 +18,9 @@ from amparo.store import Case
 
 
 def behind(data: bytes) -> bytes | None:
-    place = embedded(Spans(Source.of_bytes(data).stream(), [(0, len(data))]))[1]
+    found = embedded(Spans(Source.of_bytes(data).stream(), [(0, len(data))]))
+    assert embedded(Held(data)) == found, "however it is looked through"
+    place = found[1]
     return None if place is None else data[place[0] : sum(place)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 
 from amparo.fingerprint import box, exif
@@ -12,12 +11,11 @@ from amparo.fingerprint.decode import BAD_BYTES, LARGEST, UNDECODED, Decoded, de
 from amparo.fingerprint.kinds import kind_of
 from amparo.fingerprint.pdq import LEAST, dihedral
 from amparo.fingerprint.pixels import picked, upright
-from amparo.kit.embedded import embedded
+from amparo.kit.embedded import Held, embedded
 from amparo.kit.found import Found
 from amparo.kit.mime import HEAD, sniff
 from amparo.kit.plugin import Thumb, Warn, fingerprint
 from amparo.kit.source import Source
-from amparo.kit.spans import Spans
 from amparo.model import Fingerprint, Media, Record
 
 THUMB = 256
@@ -46,8 +44,8 @@ def image(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     else:
         stated = written.orientation if decoded.orientation is None else decoded.orientation
         camera = written.exif is not None and bool(written.exif.model)
-        whole = Spans(io.BytesIO(data), [(0, len(data))])
-        yield from _describe(decoded, stated, camera, embedded(whole) != (None, None), found)
+        holds_more = embedded(Held(data)) != (None, None)
+        yield from _describe(decoded, stated, camera, holds_more, found)
 
 
 def _try(data: bytes, mime: str) -> tuple[Decoded | None, str]:
@@ -89,5 +87,4 @@ def _describe(
         )
     if min(pixels.shape[:2]) >= LEAST:
         yield kind_of(found.content, pixels, camera)
-    small = upright(decoded.image, orientation, THUMB)
-    yield Thumb(found.content, small.width, small.height, small.tobytes())
+    yield Thumb.of(found.content, upright(decoded.image, orientation, THUMB))

@@ -162,7 +162,8 @@ def _picture(source: Source, found: Found, card: Card) -> Floats | None:
         decoded = decode(data, mime, side)
     except (MemoryError, *UNREADABLE):
         return None
-    return _squeezed(upright(decoded.image, orientation_of(decoded, data, mime), 2 * side), card)
+    seen = upright(decoded.image, orientation_of(decoded, data, mime), 2 * side)
+    return _squeezed(Image.fromarray(seen), card)
 
 
 def _squeezed(small: Image.Image, card: Card) -> Floats:

@@ -50,8 +50,7 @@ def pdf(source: Source, found: Found) -> Iterator[Record | Thumb | Warn]:
     hashes, quality = dihedral(picked(drawn))
     for algorithm, value in (("pdq", hashes[0]), ("pdq8", b"".join(hashes))):
         yield Fingerprint(content=content, algorithm=algorithm, value=value, quality=quality)
-    small = thumbnail(drawn, THUMB)
-    yield Thumb(content, small.width, small.height, small.tobytes())
+    yield Thumb.of(content, thumbnail(drawn, THUMB))
 
 
 def first(data: bytes) -> tuple[int, Image.Image]:

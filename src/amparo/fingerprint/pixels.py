@@ -15,16 +15,6 @@ MOST_AT_ONCE = 16
 """The most pixels a side that the compiled loop makes one of."""
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What turns a picture of this EXIF orientation upright."""
 
 
 class Refused(ValueError):
@@ -87,17 +77,8 @@ def _places(n: int) -> NDArray[np.uint64]:
     return np.arange(SIDE, dtype=np.uint64) * np.uint64(n) // np.uint64(SIDE)
 
 
-def _reduced(image: Image.Image, step: int) -> Image.Image:
-    """The mean of every ``step`` x ``step`` pixels."""
-    if step <= MOST_AT_ONCE and (held := memory(image)) is not None:
-        from amparo.fingerprint.compiled import loops
-
-        return Image.fromarray(loops.averaged(held, step))
-    return image.reduce(step)
-
-
-def thumbnail(image: Image.Image, longest: int) -> Image.Image:
-    """A smaller RGB copy, averaged, never enlarged: the longer side at most ``longest``.
+def thumbnail(image: Image.Image, longest: int) -> NDArray[np.uint8]:
+    """RGB (h, w, 3) of a smaller copy, averaged, never enlarged: the longer side at most ``longest``.
 
     What is at least twice as large is cut by a whole number, which takes half the time and leaves no
     less than two thirds of ``longest``; what is not, exactly to ``longest``.
@@ -109,15 +90,25 @@ def thumbnail(image: Image.Image, longest: int) -> Image.Image:
         most = max(1.0, max(width, height) / 1024)
         image = rgb(image.resize((max(1, int(width / most)), max(1, int(height / most))), 0))
     if max(image.size) >= 2 * longest:
-        image = _reduced(image, -(-max(image.size) // longest))
+        step = -(-max(image.size) // longest)
+        if step <= MOST_AT_ONCE and (held := memory(image)) is not None:
+            from amparo.fingerprint.compiled import loops
+
+            made: NDArray[np.uint8] = loops.averaged(held, step)
+            return made
+        image = image.reduce(step)
     scale = longest / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BILINEAR)
-    return rgb(image)
+    return np.asarray(rgb(image))
 
 
-def upright(image: Image.Image, orientation: int, longest: int) -> Image.Image:
-    """A :func:`thumbnail` turned as a viewer shows a picture of this EXIF orientation."""
+def upright(image: Image.Image, orientation: int, longest: int) -> NDArray[np.uint8]:
+    """A :func:`thumbnail` turned as a viewer shows a picture of this EXIF orientation (Exif 2.32, 4.6.4)."""
     small = thumbnail(image, longest)
-    return small.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else small
+    if orientation >= 5:
+        small = small.transpose(1, 0, 2)
+    down = -1 if orientation in (3, 4, 7, 8) else 1
+    across = -1 if orientation in (2, 3, 6, 7) else 1
+    return small[::down, ::across]

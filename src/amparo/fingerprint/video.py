@@ -192,7 +192,7 @@ def _film(
             yield FilmFrames(content=found.content, form=form, part=part, value=value)
     sheet = frames.sheet()
     if sheet is not None:
-        yield Thumb(found.content, sheet.shape[1], sheet.shape[0], sheet.tobytes())
+        yield Thumb.of(found.content, sheet)
 
 
 def _duration(opened: Opened) -> int | None:

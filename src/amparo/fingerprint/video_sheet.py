@@ -31,4 +31,4 @@ def sheet(source: Source, found: Found) -> Iterator[Thumb]:
     if not pictures:
         raise ValueError("no frame could be decoded")
     whole = laid_out([pictures[at] for at in sorted(pictures)])
-    yield Thumb(found.content, whole.shape[1], whole.shape[0], whole.tobytes())
+    yield Thumb.of(found.content, whole)

@@ -23,11 +23,10 @@ def view(source: Source, found: Found) -> Iterator[Thumb]:
         yield _page(data, found)
         return
     decoded = decode(data, mime, SIDE)
-    seen = upright(decoded.image, orientation_of(decoded, data, mime), SIDE)
-    yield Thumb(found.content, seen.width, seen.height, seen.tobytes())
+    orientation = orientation_of(decoded, data, mime)
+    yield Thumb.of(found.content, upright(decoded.image, orientation, SIDE))
 
 
 def _page(data: bytes, found: Found) -> Thumb:
     """The page of a PDF that its thumbnail shows."""
-    seen = thumbnail(first(data)[1], SIDE)
-    return Thumb(found.content, seen.width, seen.height, seen.tobytes())
+    return Thumb.of(found.content, thumbnail(first(data)[1], SIDE))

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Protocol
 
-from amparo.kit.spans import Range, Spans
+from amparo.kit.spans import Range
 
 _MOST_SEGMENTS = 64
 _MOST_TAGS = 512
@@ -27,13 +28,38 @@ Segment = tuple[int, int, bytes]
 """Place, length and first ten bytes."""
 
 
-def embedded(whole: Spans) -> tuple[Range | None, Range | None]:
+class Bytes(Protocol):
+    """What is looked through: :class:`amparo.kit.spans.Spans`, or :class:`Held`."""
+
+    @property
+    def size(self) -> int: ...
+    def read(self, at: int, length: int) -> bytes: ...
+    def find(self, needle: bytes, at: int, end: int) -> int: ...
+
+
+class Held:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, at: int, length: int) -> bytes:
+        """Bytes at a place; fewer only at the end."""
+        return self._data[at : max(at, at + length)] if at >= 0 else b""
+
+    def find(self, needle: bytes, at: int, end: int) -> int:
+        """The first place of ``needle`` from ``at`` that ends by ``end``; -1 for none."""
+        return self._data.find(needle, max(at, 0), end)
+
+
+def embedded(whole: Bytes) -> tuple[Range | None, Range | None]:
     """Where the small picture and the film inside a JPEG or HEIC lie; None for what it has not."""
     segments = list(_segments(whole))
     return _preview(whole, segments), _film_behind(whole, segments)
 
 
-def _segments(view: Spans) -> Iterator[Segment]:
+def _segments(view: Bytes) -> Iterator[Segment]:
     """The segments before the pixels (T.81, B.1.1.4)."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
@@ -45,7 +71,7 @@ def _segments(view: Spans) -> Iterator[Segment]:
         at += length
 
 
-def _preview(view: Spans, segments: list[Segment]) -> Range | None:
+def _preview(view: Bytes, segments: list[Segment]) -> Range | None:
     """Where the EXIF thumbnail of the JPEG in ``view`` lies; None where it has none."""
     for at, length, head in segments:
         if head[1] == 0xE1 and head[4:10] == b"Exif\0\0":
@@ -83,7 +109,7 @@ def _in_block(block: bytes) -> Range | None:
     return (offset, length) if fits else None
 
 
-def _film_behind(view: Spans, segments: list[Segment]) -> Range | None:
+def _film_behind(view: Bytes, segments: list[Segment]) -> Range | None:
     """Where the film of the JPEG or HEIC in ``view`` lies; None where it has none."""
     if view.read(4, 4) == b"ftyp":
         inside = _motion_box(view)
@@ -104,7 +130,7 @@ def _film_behind(view: Spans, segments: list[Segment]) -> Range | None:
     return None
 
 
-def _film(view: Spans, start: int, end: int) -> Range | None:
+def _film(view: Bytes, start: int, end: int) -> Range | None:
     """The boxes from ``start`` on, as far as they are some; None unless they make a film."""
     at, seen = start, set[bytes]()
     for _ in range(_MOST_BOXES):
@@ -121,7 +147,7 @@ def _film(view: Spans, start: int, end: int) -> Range | None:
     return (start, at - start) if seen >= _NEEDED else None
 
 
-def _motion_box(view: Spans) -> Range | None:
+def _motion_box(view: Bytes) -> Range | None:
     """The body of the box called ``mpvd``."""
     at = 0
     for _ in range(_MOST_BOXES):

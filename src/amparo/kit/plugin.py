@@ -25,9 +25,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amparo.model import Content, File, Id, Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROOMS = ("evidence", "parse", "fingerprint", "recover.inside", "match", "link", "network")
 
@@ -45,6 +49,11 @@ class Thumb:
     width: int
     height: int
     rgb: bytes
+
+    @classmethod
+    def of(cls, content: str, pixels: NDArray[np.uint8]) -> Thumb:
+        """Of 8-bit RGB (h, w, 3)."""
+        return cls(content, pixels.shape[1], pixels.shape[0], pixels.tobytes())
 
 
 @dataclass(frozen=True)
