@@ -160,10 +160,11 @@ def run(args: argparse.Namespace) -> int:
             return DONE
         from amparo.run.local import run as run_plan
         from amparo.sandbox.guard import FloorError, GuardError
+        from amparo.store import StoreRefused
 
         try:
             summary = run_plan(case, plan, Progress(quiet=args.json))
-        except (FloorError, GuardError, OSError) as error:
+        except (FloorError, GuardError, StoreRefused, OSError) as error:
             raise Refused(str(error)) from error
         lines = [*summary.lines(), f"The desk: {me()} review {safe(str(args.case))}"]
         answer(args.json, summary.as_dict(), lines)

@@ -202,9 +202,16 @@ class Exhibits:
         return self._job(spec, exhibit.id, found, free)
 
     def content_job(self, spec: Spec, content: Content, file: File) -> Job:
-        """A fingerprint's job: the content, read from one of the places it occurs."""
+        """A fingerprint's job: the content, read from one of the places it occurs.
+
+        Where pieces of its exhibit are not at hand, opening it raises OSError.
+        """
         found = Found("", "", file.path, content.id, content.sha256)
-        reach = self.model_beside(spec, self.reach(file, not content.mime.startswith(PLAIN)))
+        try:
+            reach = self.reach(file, not content.mime.startswith(PLAIN))
+        except (OSError, ValueError) as error:
+            reach = _not_at_hand(str(error))
+        reach = self.model_beside(spec, reach)
         spec = timed(self._where_it_lies(spec, file, content), content.mime)
         return self._job(spec, content.id, found, reach)
 
@@ -342,11 +349,15 @@ def member_of(file: File) -> tuple[str, object] | None:
 
 def _lost(file: File) -> Reach:
     """What a file was found in is not there, or lies in others too deep (a record may lead in a circle)."""
-    return Reach(partial(_nowhere, file.path), f"{READERS}:whole", '{"companions": []}')
+    return _not_at_hand(f"what {file.path} was carved out of is not in this case")
 
 
-def _nowhere(path: str) -> list[int]:
-    raise FileNotFoundError(2, f"what {path} was carved out of is not in this case")
+def _not_at_hand(why: str) -> Reach:
+    return Reach(partial(_nowhere, why), f"{READERS}:whole", '{"companions": []}')
+
+
+def _nowhere(why: str) -> list[int]:
+    raise FileNotFoundError(2, why)
 
 
 def with_secrets(reach: Reach, others: list[Reach]) -> Reach:

@@ -87,8 +87,6 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
         if not plan.finished():
             unwrap_again(case, guard)
             open_again(case, guard)
-        if plan.whole and small.lost(case):
-            pictures = small.make_again(case, plan, guard, progress)
         reading = [s for s in plan.fingerprints if _fit(case, plan, s, guard, counts)]
         reading += plan.parsers
         again = True
@@ -97,6 +95,8 @@ def run(case: Case, plan: Plan, progress: Progress) -> Summary:
             again = any([_read(case, plan, spec, guard, counts, progress) for spec in reading])
             again = unpack_archives(case, plan, guard, counts, progress) or again
             again = again or search_beside(case, plan, guard, counts, progress)
+        if plan.whole and small.lost(case):
+            pictures = small.make_again(case, plan, guard, progress)
     derived = [spec.id for spec in plan.derivers if _derive(case, plan, spec, progress)]
     if plan.whole and plan.finished():
         settle(case, EVERYTHING, started, 0, stamp(case))
@@ -156,7 +156,7 @@ def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
     if plan.settled(spec):
         return False
     show.say(f"  {spec.id}")
-    revision, started = plan.revision(spec), now_ms()
+    revision, started = plan.seen_at(spec, plan.revision(spec)), now_ms()
     function = load(spec.function)
     at_hand = {"folder": case.derived, "thumbs": partial(thumb_of, case)}
     further = given(spec)

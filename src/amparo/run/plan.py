@@ -185,16 +185,23 @@ class Plan:
         elif spec is self.packed:
             made = parts.stamp(self._case)
             return f"{self._store.revision((File,))}-{made} {repack.stamp(self._store)}"
-        found = [self._store.revision(kinds)]
         if KnownSet in kinds:
-            found += out_of_use(self._store.each(KnownSet))
-        if "thumbs" in given(spec) and small.lost(self._case):
-            found.append("small pictures are gone")
-        return " ".join(found)
+            over = out_of_use(self._store.each(KnownSet))
+            return " ".join([self._store.revision(kinds), *over])
+        return self._store.revision(kinds)
 
     def settled(self, spec: Spec) -> bool:
         """Whether this plugin has finished everything there is, at this version."""
-        return self._store.is_done(spec.id, WHOLE) == (spec.version, self.revision(spec))
+        done, revision = self._store.is_done(spec.id, WHOLE), self.revision(spec)
+        if done == (spec.version, revision):
+            return True
+        return done == (spec.version, self.seen_at(spec, revision))
+
+    def seen_at(self, spec: Spec, revision: str) -> str:
+        """The revision a concluding plugin finishes at: another, where small pictures it looks at are gone."""
+        if "thumbs" in given(spec) and small.lost(self._case):
+            return f"{revision} with {self._case.thumbs.count()} small pictures"
+        return revision
 
     def count(self, spec: Spec) -> int | None:
         """How many subjects are pending, where that is cheap to know."""

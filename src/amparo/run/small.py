@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amparo.run.progress import Progress
 
 MAKERS = ("fingerprint/image", "fingerprint/pdf", "fingerprint/video")
+"""Of what Amparo itself brings."""
 _AT_ONCE = 128
 
 
@@ -44,13 +45,13 @@ def note(case: Case) -> None:
 def make_again(case: Case, plan: Plan, guard: LazyGuard, show: Progress) -> Again:
     """Look once more at what has no small picture any more, and keep nothing else of it.
 
-    What cannot be looked at now, because its exhibit is not at hand for example, is tried again by the next run.
+    What cannot be opened now, because its exhibit is not at hand for example, is tried again by the next run.
     """
     from amparo.kit.thumb import encode
     from amparo.run.plan import by_weight, chunks
 
     show.say("  small pictures are gone and are made again")
-    again = Again()
+    again, begun, unopened = Again(), case.thumbs.begun_anew, False
     for spec in (s for s in plan.fingerprints if s.id in MAKERS):
         batches = by_weight(plan.tasks(spec, _without(case, spec)))
         show.begin(f"{spec.id}, small pictures", None)
@@ -64,20 +65,26 @@ def make_again(case: Case, plan: Plan, guard: LazyGuard, show: Progress) -> Agai
             case.thumbs.put_many(pictures)
             again.made += len(pictures)
             again.missed += [outcome.error for outcome in some if outcome.error]
+            unopened = unopened or any(outcome.unopened for outcome in some)
             show.step(len(some))
         show.end()
-    case.thumbs.state = INCOMPLETE if again.missed else COMPLETE
+    # What damage of the file took meanwhile, too.
+    case.thumbs.state = INCOMPLETE if unopened or case.thumbs.begun_anew > begun else COMPLETE
     return again
 
 
 def _without(case: Case, spec: Spec) -> Iterator[Content]:
-    """What a plugin has finished with and there is no small picture of."""
+    """What a plugin saw something in and there is no small picture of."""
     from amparo.run.plan import BATCH, chunks
 
     for mime in spec.mimes:
         for some in chunks(case.store.each(Content, mime=mime), BATCH):
-            where = {"id": [content.id for content in some]}
-            waiting = {c.id for c in case.store.undone(Content, spec.id, spec.version, where)}
+            ids = [content.id for content in some]
+            seen = {
+                id
+                for kind in (Media, Film)
+                for (id,) in case.store.columns(kind, "content", content=ids)
+            }
             for content in some:
-                if content.id not in waiting and not case.thumbs.has(content.sha256):
+                if content.id in seen and not case.thumbs.has(content.sha256):
                     yield content

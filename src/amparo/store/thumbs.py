@@ -28,6 +28,9 @@ class Blobs:
         self._path = path
         self._readonly = readonly
         self._lock = threading.Lock()
+        self._torn = False
+        self.begun_anew = 0
+        """How often that was done."""
         if readonly:
             absent = not path.is_file()
             mode = f"{path.absolute().as_uri()}?{reading_mode(path)}"
@@ -40,7 +43,7 @@ class Blobs:
             self._connection = _writing(path)
         except sqlite3.DatabaseError as error:
             if not _damaged(error):
-                raise
+                raise StoreRefused(f"{path}: {error}") from error
             self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -48,10 +51,14 @@ class Blobs:
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         self._connection = _writing(self._path)
         self._connection.execute(f"PRAGMA user_version={INCOMPLETE}")
+        self._torn = False
+        self.begun_anew += 1
 
     @property
     def state(self) -> int:
-        """UNKNOWN, INCOMPLETE or COMPLETE, as it was last set; INCOMPLETE where nothing can be read."""
+        """UNKNOWN, INCOMPLETE or COMPLETE, as it was last set; INCOMPLETE where damage was met."""
+        if self._torn:
+            return INCOMPLETE
         with self._lock, suppress(sqlite3.DatabaseError):
             self._connection.execute(_ANY).fetchone()
             return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -59,8 +66,12 @@ class Blobs:
 
     @state.setter
     def state(self, state: int) -> None:
-        with self._lock:
-            self._connection.execute(f"PRAGMA user_version={int(state)}")
+        try:
+            with self._lock:
+                self._connection.execute(f"PRAGMA user_version={int(state)}")
+                self._torn = False
+        except sqlite3.DatabaseError as error:
+            raise StoreRefused(f"{self._path}: {error}") from error
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Keep these in one transaction; a key that is there gets the new bytes."""
@@ -92,10 +103,21 @@ class Blobs:
 
     def get(self, key: str) -> bytes | None:
         """The bytes under a key; None where there are none or the file cannot be read any more."""
+        with self._lock:
+            try:
+                row = self._connection.execute(
+                    "SELECT data FROM blob WHERE key = ?", (key,)
+                ).fetchone()
+            except sqlite3.DatabaseError as error:
+                self._torn = self._torn or _damaged(error)
+                return None
+        return row[0] if row and isinstance(row[0], bytes) else None
+
+    def count(self) -> int:
+        """How many are kept; 0 where that cannot be read any more."""
         with self._lock, suppress(sqlite3.DatabaseError):
-            row = self._connection.execute("SELECT data FROM blob WHERE key = ?", (key,)).fetchone()
-            return row[0] if row and isinstance(row[0], bytes) else None
-        return None
+            return int(self._connection.execute("SELECT count(*) FROM blob").fetchone()[0])
+        return 0
 
     def empty(self) -> bool:
         """Whether nothing is kept."""
@@ -110,13 +132,17 @@ class Blobs:
         """Let go of the file."""
         with self._lock:
             if not self._readonly:
+                if self._torn:
+                    with suppress(sqlite3.DatabaseError):
+                        self._connection.execute(f"PRAGMA user_version={INCOMPLETE}")
                 self._connection.execute("PRAGMA busy_timeout=1000")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
 
 
 def _damaged(error: sqlite3.DatabaseError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+    code = getattr(error, "sqlite_errorcode", 0)  # none where the module itself complains
+    return code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _connected(where: str) -> sqlite3.Connection:
