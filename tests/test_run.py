@@ -78,7 +78,7 @@ def test_killed_at_twenty_instants_the_case_is_equal_row_for_row(
     for _ in range(40):
         if kills >= 20:
             break
-        kills += killed(["run", str(case)], chance.uniform(0.3, 2.0))
+        kills += killed_at_work(case, chance.randint(1, 3), chance.uniform(0, 0.1))
     assert kills >= 20, "the run was over before it could be killed twenty times"
     assert main(["run", str(case), "--json"]) in (0, 1)
     assert contents(case) == contents(worked)
@@ -102,6 +102,35 @@ def killed(verb: list[str], seconds: float) -> bool:
         process.send_signal(signal.SIGKILL)
         process.wait()
         return True
+
+
+def killed_at_work(case: Path, writes: int, seconds: float) -> bool:
+    """Start a run, kill it with SIGKILL some seconds after so many writes to the case; False: it had ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "amparo", "run", str(case)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = case / "case.db-wal"
+
+    def state() -> tuple[int, int]:
+        try:
+            about = log.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return about.st_size, about.st_mtime_ns
+
+    before = state()
+    while writes and process.poll() is None:
+        time.sleep(0.002)
+        now = state()
+        writes -= now != before
+        before = now
+    time.sleep(seconds)
+    alive = process.poll() is None
+    process.kill()
+    process.wait()
+    return alive
 
 
 def test_ctrl_c_stops_and_the_same_command_goes_on(operation: Operation, tmp_path: Path) -> None:
