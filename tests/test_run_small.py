@@ -188,6 +188,10 @@ def test_a_container_that_is_away_holds_up_nothing(
     damage(path, "deleted")
     usb.rename(tmp_path / "away")
     assert run(path, capsys)["small_pictures_missing"] == 2
+    main(["run", str(path)])
+    said = capsys.readouterr().out
+    assert "2 small pictures could not be made again: cannot be opened: " in said
+    assert "No such file" in said and "Errno" not in said
     (tmp_path / "away").rename(usb)
     assert run(path, capsys)["small_pictures_made_again"] == 2 and kept(path) == before
 

@@ -298,6 +298,15 @@ def test_an_idle_cell_takes_half_of_what_another_has_before_it() -> None:
     assert len(set(cells)) > 1
 
 
+def test_outcomes_come_while_another_job_goes_on(guard: Guard) -> None:
+    started = time.monotonic()
+    jobs = [*(job("honest", token=str(n)) for n in range(3)), job("loops", seconds=20.0)]
+    running = guard.run([jobs])
+    assert {next(running).job.token for _ in range(2)} < {"0", "1", "2"}
+    running.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started < 10
+
+
 def test_leaving_early_and_coming_back(guard: Guard) -> None:
     pulled = 0
 

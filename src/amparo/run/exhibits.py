@@ -209,7 +209,9 @@ class Exhibits:
         found = Found("", "", file.path, content.id, content.sha256)
         try:
             reach = self.reach(file, not content.mime.startswith(PLAIN))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            reach = _not_at_hand(f"{error.strerror}: {error.filename!r}")
+        except ValueError as error:
             reach = _not_at_hand(str(error))
         reach = self.model_beside(spec, reach)
         spec = timed(self._where_it_lies(spec, file, content), content.mime)

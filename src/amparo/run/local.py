@@ -156,7 +156,7 @@ def _derive(case: Case, plan: Plan, spec: Spec, show: Progress) -> bool:
     if plan.settled(spec):
         return False
     show.say(f"  {spec.id}")
-    revision, started = plan.seen_at(spec, plan.revision(spec)), now_ms()
+    revision, started = plan.seen_at(spec), now_ms()
     function = load(spec.function)
     at_hand = {"folder": case.derived, "thumbs": partial(thumb_of, case)}
     further = given(spec)

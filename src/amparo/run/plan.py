@@ -192,13 +192,16 @@ class Plan:
 
     def settled(self, spec: Spec) -> bool:
         """Whether this plugin has finished everything there is, at this version."""
-        done, revision = self._store.is_done(spec.id, WHOLE), self.revision(spec)
-        if done == (spec.version, revision):
-            return True
-        return done == (spec.version, self.seen_at(spec, revision))
+        done = self._store.is_done(spec.id, WHOLE)
+        ways = (
+            self.revision,
+            self.seen_at,
+        )  # the second asks more, and only of what is not settled by the first
+        return any(done == (spec.version, revision(spec)) for revision in ways)
 
-    def seen_at(self, spec: Spec, revision: str) -> str:
+    def seen_at(self, spec: Spec) -> str:
         """The revision a concluding plugin finishes at: another, where small pictures it looks at are gone."""
+        revision = self.revision(spec)
         if "thumbs" in given(spec) and small.lost(self._case):
             return f"{revision} with {self._case.thumbs.count()} small pictures"
         return revision

@@ -47,8 +47,8 @@ def make_again(case: Case, plan: Plan, guard: LazyGuard, show: Progress) -> Agai
 
     What cannot be opened now, because its exhibit is not at hand for example, is tried again by the next run.
     """
-    from amparo.kit.thumb import encode
     from amparo.run.plan import by_weight, chunks
+    from amparo.run.writer import encoded
 
     show.say("  small pictures are gone and are made again")
     again, begun, unopened = Again(), case.thumbs.begun_anew, False
@@ -57,11 +57,7 @@ def make_again(case: Case, plan: Plan, guard: LazyGuard, show: Progress) -> Agai
         show.begin(f"{spec.id}, small pictures", None)
         outcomes = guard.get().run([task.job for task in batch] for batch in batches)
         for some in chunks(outcomes, _AT_ONCE):
-            pictures = [
-                (outcome.job.found.sha256, encode(thumb))
-                for outcome in some
-                for thumb in outcome.thumbs
-            ]
+            pictures = encoded([(o.job.found.sha256, thumb) for o in some for thumb in o.thumbs])
             case.thumbs.put_many(pictures)
             again.made += len(pictures)
             again.missed += [outcome.error for outcome in some if outcome.error]

@@ -39,7 +39,6 @@ class Ward:
         floor: str,
         work: Work,
         release: Callable[[Outcome | None], None],
-        heard: memoryview,
     ) -> None:
         seconds = sum(job.seconds for job in work.jobs) + HELLO_SECONDS
         self.number = number
@@ -61,7 +60,6 @@ class Ward:
         self._limits = limits
         self._floor = floor
         self._release = release
-        self._heard = heard
         self._frames = wire.FrameReader(limits.frame)
         self._sent = 0
 
@@ -95,10 +93,10 @@ class Ward:
             self.deadline = time.monotonic() + LEAVE_SECONDS
             self._warm.kill(self.number)
 
-    def hear(self) -> None:
-        """Read once and check every frame that is complete."""
+    def hear(self, into: memoryview) -> None:
+        """Read once, into memory of the caller, and check every frame that is complete."""
         try:
-            size = self.channel.recv_into(self._heard)
+            size = self.channel.recv_into(into)
         except BlockingIOError:
             return
         except OSError:
@@ -111,7 +109,7 @@ class Ward:
         if self.verdict:
             return
         try:
-            for form, body in self._frames.feed(self._heard[:size]):
+            for form, body in self._frames.feed(into[:size]):
                 if self.verdict:
                     return
                 self._take(form, body)

@@ -84,7 +84,7 @@ class Watch:
         # Numbers never come twice, so a late word about an earlier cell means no other.
         number = self._warm.number()
         release = self._exchange.release
-        ward = Ward(number, self._warm, self._limits, self._floor, work, release, self._heard)
+        ward = Ward(number, self._warm, self._limits, self._floor, work, release)
         self._wards[number] = ward
         self._selector.register(ward.channel, selectors.EVENT_READ, ward)
 
@@ -99,7 +99,7 @@ class Watch:
             elif key.fileobj is self._exchange.ear:
                 self._exchange.hush()
             elif isinstance(key.data, Ward):
-                key.data.hear()
+                key.data.hear(self._heard)
                 if key.data.closed:
                     self._selector.unregister(key.fileobj)
         now = time.monotonic()
